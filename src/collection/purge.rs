@@ -1,0 +1,80 @@
+//! Deleting a collection: hidden at once, removed by a job.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::error::Result;
+use crate::queue::{ActiveJob, Handler, payload};
+use crate::search;
+use crate::store::{Doing, TenantId, collections, jobs, purge};
+
+/// Kind of the job.
+pub const KIND: &str = "purge_collection";
+/// Version of its payload.
+const VERSION: i32 = 1;
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Payload {
+    collection_id: Uuid,
+}
+
+/// Hides a collection with all that is under it and enqueues its removal. False where there is no such collection.
+pub async fn delete(app: &App, tenant: TenantId, id: Uuid) -> Result<bool> {
+    let tx = app.store.begin().await?;
+    if !collections::hide(&tx, tenant, id, app.now()).await? {
+        return Ok(false);
+    }
+    let job = jobs::NewJob {
+        id: Uuid::now_v7(),
+        queue: search::QUEUE,
+        kind: KIND,
+        payload: serde_json::to_value(Payload { collection_id: id }).expect("a payload of ids is JSON"),
+        payload_version: VERSION,
+        max_attempts: app.config.queue.max_attempts,
+        unique_key: None,
+        // Not the collection's own: the job that removes a collection's jobs must not be one of them.
+        collection_id: None,
+        document_id: None,
+        run_id: None,
+        at: app.now(),
+    };
+    jobs::enqueue(&tx, tenant, vec![job]).await?;
+    tx.commit().await.doing("delete the collection")?;
+    Ok(true)
+}
+
+/// Runs such jobs.
+pub struct PurgeCollection {
+    app: Arc<App>,
+}
+
+impl PurgeCollection {
+    /// A handler.
+    pub fn new(app: Arc<App>) -> Self {
+        Self { app }
+    }
+}
+
+#[async_trait]
+impl Handler for PurgeCollection {
+    async fn run(&self, job: &ActiveJob) -> Result<()> {
+        let payload: Payload = payload(&job.row, VERSION)?;
+        let (store, id) = (&self.app.store, payload.collection_id);
+        purge::vectors(store, id).await?;
+        let mut removed = 0;
+        loop {
+            job.check()?;
+            let step = purge::some_documents(store, id).await?;
+            if step == 0 {
+                break;
+            }
+            removed += u32::try_from(step).unwrap_or(u32::MAX);
+            jobs::set_progress(store.db(), &job.row, removed, removed, "documents").await?;
+        }
+        purge::rest(store, id).await
+    }
+}

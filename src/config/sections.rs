@@ -1,0 +1,337 @@
+//! Every setting, declared once: name, type, what is expected, default and the reason for it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::choice::{LlmProvider, LogFormat, LogLevel};
+use super::kind::{
+    bytes, choice, decimal, flag, host, log_filter, millis, path, port, seconds, secret,
+    secret_url, whole,
+};
+use super::machine::Machine;
+use super::reader::{Reader, settings};
+use super::secret::{Secret, SecretUrl};
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+const GIB: usize = 1 << 30;
+const MEGABYTE: usize = 1_000_000;
+const SECOND_MS: u64 = 1_000;
+const MINUTE_MS: u64 = 60 * SECOND_MS;
+const HOUR_MS: u64 = 60 * MINUTE_MS;
+const DAY_MS: u64 = 24 * HOUR_MS;
+const DAY_S: u64 = 24 * 60 * 60;
+
+settings! {
+    /// Places on disk, and the groups of settings; the path of a field is its key.
+    pub struct Config[""] {
+        /// Directory of what the process keeps on disk, such as the embedded database.
+        pub data_dir: PathBuf = path().or_computed(
+            "/var/lib/vectorforge for root, otherwise vectorforge under XDG_DATA_HOME or ~/.local/share",
+            Machine::data_dir,
+        ),
+        /// Directory of the PostgreSQL programs and the model that come along; looked for where not given.
+        pub runtime_dir: Option<PathBuf> = path().optional(),
+    }
+    with {
+        /// `http.*`
+        pub http: HttpSettings,
+        /// `graphql.*`
+        pub graphql: GraphqlSettings,
+        /// `database.*`
+        pub database: DatabaseSettings,
+        /// `log.*`
+        pub log: LogSettings,
+        /// `storage.*`
+        pub storage: StorageSettings,
+        /// `object_store.*`
+        pub object_store: ObjectStoreSettings,
+        /// `chunking.*`
+        pub chunking: ChunkingSettings,
+        /// `embedding.*`
+        pub embedding: EmbeddingSettings,
+        /// `llm.*`
+        pub llm: LlmSettings,
+        /// `providers.*`
+        pub providers: ProvidersSettings,
+        /// `ingest.*`
+        pub ingest: IngestSettings,
+        /// `search.*`
+        pub search: SearchSettings,
+        /// `index.*`
+        pub index: IndexSettings,
+        /// `queue.*`
+        pub queue: QueueSettings,
+        /// `events.*`
+        pub events: EventsSettings,
+        /// `health.*`
+        pub health: HealthSettings,
+    }
+}
+
+settings! {
+    /// The HTTP server.
+    pub struct HttpSettings["http"] {
+        /// Interface to listen on; loopback, so that nothing is open to the network by accident.
+        pub host: String = host().or("127.0.0.1"),
+        /// TCP port to listen on.
+        pub port: u16 = port().alias(&["PORT"]).or(8_000_u16),
+        /// Longest request body; room for a few documents as multipart uploads.
+        pub body_limit_bytes: usize = bytes(KIB..=GIB).or(64 * MIB),
+        /// Longest time to answer a request; subscriptions are not bound by it.
+        pub request_timeout: Duration = millis(1..=HOUR_MS).or(30 * SECOND_MS),
+        /// Time that open requests get to end at shutdown; Kubernetes kills after 30 s.
+        pub shutdown_grace: Duration = millis(0..=HOUR_MS).or(10 * SECOND_MS),
+        /// Time in which a WebSocket client must send `connection_init`; idle sockets cost memory.
+        pub websocket_init_timeout: Duration = millis(1..=HOUR_MS).or(10 * SECOND_MS),
+        /// Time between pings on a quiet WebSocket; below the 60 s after which proxies drop a connection.
+        pub websocket_keepalive: Duration = millis(1..=HOUR_MS).or(15 * SECOND_MS),
+        /// WebSockets open at once; bounds the memory that clients can take.
+        pub websocket_limit: usize = whole("connections", 0..=1_000_000).or(10_000_usize),
+    }
+}
+
+settings! {
+    /// Limits on one GraphQL operation.
+    pub struct GraphqlSettings["graphql"] {
+        /// Deepest nesting of fields; introspection by common tools, the deepest usual query, must still fit.
+        pub depth_limit: usize = whole("levels", 1..=1_000).or(16_usize),
+        /// Highest complexity, counted as fields times the rows asked for.
+        pub complexity_limit: usize = whole("points", 1..=10_000_000).or(20_000_usize),
+        /// Most rows on a page of a connection.
+        pub page_limit: usize = whole("rows", 1..=10_000).or(100_usize),
+    }
+}
+
+settings! {
+    /// PostgreSQL.
+    pub struct DatabaseSettings["database"] {
+        /// The database to use; where it is not given, the process runs a PostgreSQL of its own in the data directory.
+        pub url: Option<SecretUrl> = secret_url(
+            &["postgres", "postgresql"],
+            "a URL such as postgres://user:password@host/database",
+        ).alias(&["DATABASE_URL"]).optional(),
+        /// Connections kept open; a few per core serve most loads.
+        pub pool_size: u32 = whole("connections", 1..=10_000).or(10_u32),
+        /// Connections that may be opened beyond the pool's size under load.
+        pub pool_overflow: u32 = whole("connections", 0..=10_000).or(10_u32),
+        /// Longest wait for a free connection; then the request is refused instead of piling up.
+        pub acquire_timeout: Duration = millis(1..=HOUR_MS).or(5 * SECOND_MS),
+        /// Age at which a connection is replaced, so that failovers and leaks heal.
+        pub recycle: Duration = seconds(1..=DAY_S).or(1_800_u64),
+        /// Whether a connection is tested before use; costs one round trip, saves a failed request.
+        pub pre_ping: bool = flag().or(true),
+        /// Whether every SQL statement is logged.
+        pub statement_log: bool = flag().or(false),
+        /// A statement slower than this is logged with a warning.
+        pub slow_statement: Duration = millis(1..=HOUR_MS).or(500_u64),
+        /// How long connecting is tried again at start, with growing pauses, before the process gives up.
+        pub connect_timeout: Duration = millis(1..=HOUR_MS).or(30 * SECOND_MS),
+        /// Whether statements are prepared; false behind a pooler that shares connections per transaction.
+        pub prepared_statements: bool = flag().or(true),
+        /// TCP port of the embedded server on loopback; without it only its Unix socket is open.
+        pub server_port: Option<u16> = port().optional(),
+    }
+}
+
+settings! {
+    /// Logs.
+    pub struct LogSettings["log"] {
+        /// Least severe level that is logged; libraries that talk much are held at warn.
+        pub level: LogLevel = choice().or(LogLevel::Info),
+        /// Filter directives that take the place of the level, for libraries too.
+        pub filter: Option<String> = log_filter().alias(&["RUST_LOG"]).optional(),
+        /// Form of a line: text for people, json for collectors.
+        pub format: LogFormat = choice().or(LogFormat::Text),
+        /// File to log to besides standard error; each process needs its own.
+        pub file: Option<PathBuf> = path().optional(),
+        /// Size at which the file is put aside and a new one begun.
+        pub file_max_bytes: u64 = whole("bytes", 1_024..=1_000_000_000_000).or(10_000_000_u64),
+        /// Files put aside that are kept; with the size it bounds the disk that logs take.
+        pub file_backups: u32 = whole("files", 0..=1_000).or(5_u32),
+    }
+}
+
+settings! {
+    /// Where the originals of documents are stored.
+    pub struct StorageSettings["storage"] {
+        /// Originals of at least this size go to the object store, where one is configured; large rows burden backups.
+        pub threshold_bytes: usize = bytes(1..=GIB).or(10 * MEGABYTE),
+    }
+}
+
+settings! {
+    /// The store of large originals.
+    pub struct ObjectStoreSettings["object_store"] {
+        /// A bucket of S3 or a compatible store, or a local directory; without it originals stay in PostgreSQL.
+        pub url: Option<SecretUrl> =
+            secret_url(&["s3", "file"], "a URL such as s3://bucket/prefix or file:///directory").optional(),
+    }
+}
+
+settings! {
+    /// How documents are cut where a collection does not say otherwise.
+    pub struct ChunkingSettings["chunking"] {
+        /// Longest chunk; a little under the 256 tokens that the local model reads.
+        pub size: usize = whole("tokens", 1..=1_000_000).or(240_usize),
+        /// Tokens that neighbouring chunks share, so that no sentence is lost at a cut; less than the size.
+        pub overlap: usize = whole("tokens", 0..=1_000_000).or(32_usize),
+    }
+}
+
+settings! {
+    /// Embedding on this machine.
+    pub struct EmbeddingSettings["embedding"] {
+        /// Directory of the local model (`model.safetensors`, `tokenizer.json`); the one brought along where not given.
+        pub model_dir: Option<PathBuf> = path().optional(),
+        /// Threads that compute embeddings.
+        pub threads: usize = whole("threads", 1..=1_024).or_computed("one per core", |machine| machine.cores),
+        /// Chunks embedded and committed together: the most that a crash makes the process do again.
+        pub batch_size: usize = whole("chunks", 1..=10_000).or(64_usize),
+    }
+}
+
+settings! {
+    /// Generation of answers.
+    pub struct LlmSettings["llm"] {
+        /// Service that writes answers; without it generation is disabled.
+        pub provider: Option<LlmProvider> = choice().optional(),
+        /// How freely the model words its answers; low, because answers keep to their sources.
+        pub temperature: f64 = decimal(0.0..=2.0).or(0.2),
+    }
+}
+
+settings! {
+    /// Services outside; a key is used only where its provider is chosen.
+    pub struct ProvidersSettings["providers"] {}
+    with {
+        /// `providers.openai.*`
+        pub openai: OpenAiSettings,
+        /// `providers.anthropic.*`
+        pub anthropic: AnthropicSettings,
+        /// `providers.cohere.*`
+        pub cohere: CohereSettings,
+        /// `providers.voyage.*`
+        pub voyage: VoyageSettings,
+        /// `providers.google.*`
+        pub google: GoogleSettings,
+    }
+}
+
+settings! {
+    /// OpenAI.
+    pub struct OpenAiSettings["providers.openai"] {
+        /// API key, used when OpenAI embeds or generates.
+        pub api_key: Option<Secret> = secret().alias(&["OPENAI_API_KEY"]).optional(),
+    }
+}
+
+settings! {
+    /// Anthropic.
+    pub struct AnthropicSettings["providers.anthropic"] {
+        /// API key, used when Anthropic generates.
+        pub api_key: Option<Secret> = secret().alias(&["ANTHROPIC_API_KEY"]).optional(),
+    }
+}
+
+settings! {
+    /// Cohere.
+    pub struct CohereSettings["providers.cohere"] {
+        /// API key, used when Cohere embeds or generates.
+        pub api_key: Option<Secret> = secret().alias(&["COHERE_API_KEY", "CO_API_KEY"]).optional(),
+    }
+}
+
+settings! {
+    /// Voyage.
+    pub struct VoyageSettings["providers.voyage"] {
+        /// API key, used when Voyage embeds.
+        pub api_key: Option<Secret> = secret().alias(&["VOYAGE_API_KEY"]).optional(),
+    }
+}
+
+settings! {
+    /// Google.
+    pub struct GoogleSettings["providers.google"] {
+        /// API key, used when Google embeds or generates.
+        pub api_key: Option<Secret> = secret().alias(&["GOOGLE_API_KEY", "GEMINI_API_KEY"]).optional(),
+    }
+}
+
+settings! {
+    /// Limits on what is taken in.
+    pub struct IngestSettings["ingest"] {
+        /// Largest document; parsers hold it in memory several times over.
+        pub document_limit_bytes: usize = bytes(1..=GIB).or(10 * MIB),
+        /// Most documents in one call, which is one transaction.
+        pub documents_limit: usize = whole("documents", 1..=100_000).or(1_000_usize),
+        /// Largest metadata of a document as JSON; filters read it at every search.
+        pub metadata_limit_bytes: usize = bytes(2..=16 * MIB).or(64 * KIB),
+        /// Most ready-made chunks of a document.
+        pub chunks_limit: usize = whole("chunks", 1..=1_000_000).or(10_000_usize),
+    }
+}
+
+settings! {
+    /// Search.
+    pub struct SearchSettings["search"] {
+        /// Up to this many vectors a search is exact and no index is built: a scan is then as fast.
+        pub exact_threshold: usize = whole("vectors", 0..=100_000_000).or(10_000_usize),
+        /// Candidates that an HNSW search keeps; more find better and take longer (pgvector allows 1 to 1000).
+        pub ef_search: u16 = whole("candidates", 1..=1_000).or(100_u16),
+        /// Longest time of a search, embedding included.
+        pub timeout: Duration = millis(1..=HOUR_MS).or(10 * SECOND_MS),
+        /// Longest query text; a model reads only its beginning anyway.
+        pub query_limit_bytes: usize = bytes(1..=16 * MIB).or(32 * KIB),
+    }
+}
+
+settings! {
+    /// Building of vector indexes.
+    pub struct IndexSettings["index"] {
+        /// Links per node of an HNSW graph; more find better and take more memory (pgvector allows 2 to 100).
+        pub hnsw_m: u16 = whole("links", 2..=100).or(16_u16),
+        /// Candidates while an HNSW graph is built; at least twice the links (pgvector allows 4 to 1000).
+        pub hnsw_ef_construction: u16 = whole("candidates", 4..=1_000).or(64_u16),
+        /// PostgreSQL's `maintenance_work_mem` while an index is built: a graph that does not fit builds much slower.
+        pub maintenance_memory_bytes: usize = bytes(MIB..=1024 * GIB).or(GIB),
+    }
+}
+
+settings! {
+    /// Background jobs.
+    pub struct QueueSettings["queue"] {
+        /// Jobs that a process runs at once; 0 makes it serve the API only.
+        pub workers: usize = whole("jobs", 0..=1_024).or(4_usize),
+        /// After this time without a heartbeat a job counts as abandoned and another worker takes it.
+        pub lease: Duration = millis(100..=DAY_MS).or(30 * SECOND_MS),
+        /// Time between renewals of the leases; less than half a lease, so that one may fail.
+        pub heartbeat: Duration = millis(10..=DAY_MS).or(10 * SECOND_MS),
+        /// Time between looks for due jobs where no notification came.
+        pub poll: Duration = millis(10..=HOUR_MS).or(2 * SECOND_MS),
+        /// Times that a job is tried before it counts as failed.
+        pub max_attempts: u32 = whole("attempts", 1..=1_000).or(5_u32),
+        /// Pause before the second attempt; it doubles with each further one.
+        pub backoff_base: Duration = millis(1..=DAY_MS).or(SECOND_MS),
+        /// Longest pause between attempts.
+        pub backoff_max: Duration = millis(1..=DAY_MS).or(10 * MINUTE_MS),
+        /// Longest time of one attempt; a hanging job must not hold its place for ever.
+        pub job_timeout: Duration = millis(1..=7 * DAY_MS).or(HOUR_MS),
+    }
+}
+
+settings! {
+    /// Progress of jobs as it reaches subscribers.
+    pub struct EventsSettings["events"] {
+        /// Time between looks for new events where no notification came: the net under LISTEN/NOTIFY.
+        pub poll: Duration = millis(10..=HOUR_MS).or(5 * SECOND_MS),
+    }
+}
+
+settings! {
+    /// Health probes.
+    pub struct HealthSettings["health"] {
+        /// Longest time of one probe; then it counts as failed.
+        pub probe_timeout: Duration = millis(1..=10 * MINUTE_MS).or(5 * SECOND_MS),
+    }
+}

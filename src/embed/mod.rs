@@ -1,0 +1,116 @@
+//! Embedders: texts become vectors. One trait, one registry; a collection's embedding space names the model that
+//! makes its vectors.
+
+pub mod local;
+mod minilm;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::error::{Error, Result};
+
+pub use minilm::LocalModel;
+
+/// Why a text is embedded: queries go before bulk work, and some models embed them differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Someone waits for the answer.
+    Query,
+    /// Part of a document.
+    Document,
+}
+
+/// One text's vector.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Embedded {
+    /// As many numbers as the model has dimensions.
+    pub vector: Vec<f32>,
+    /// Tokens that were read, special tokens included: what a provider bills.
+    pub tokens: u32,
+}
+
+/// Whether an embedder can work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Readiness {
+    /// Not needed yet; the first use makes it ready.
+    Idle,
+    /// Getting ready.
+    Loading,
+    /// Ready.
+    Ready,
+    /// The last attempt to get ready failed; the next use tries again.
+    Failed(String),
+}
+
+/// Splits texts as the model does, for counting.
+pub trait Tokenize: Send + Sync {
+    /// Byte ranges of the tokens of a text, in order, without special tokens and truncation.
+    fn offsets(&self, text: &str) -> Vec<(usize, usize)>;
+}
+
+/// A model that makes vectors.
+#[async_trait]
+pub trait Embedder: Send + Sync + 'static {
+    /// Its name, as spaces remember it.
+    fn model(&self) -> &str;
+
+    /// Length of its vectors.
+    fn dimensions(&self) -> u32;
+
+    /// One embedding per text, in order. Texts longer than the model reads are cut off at its limit.
+    async fn embed(&self, texts: Vec<String>, purpose: Purpose) -> Result<Vec<Embedded>>;
+
+    /// Its tokenizer.
+    async fn tokenizer(&self) -> Result<Arc<dyn Tokenize>>;
+
+    /// Whether it can work.
+    fn readiness(&self) -> Readiness;
+}
+
+/// The embedders of this process by model name.
+#[derive(Clone, Default)]
+pub struct Embedders {
+    by_model: BTreeMap<String, Arc<dyn Embedder>>,
+    default: Option<String>,
+}
+
+impl Embedders {
+    /// With one more; the first is the default of new collections.
+    #[must_use]
+    pub fn with(mut self, embedder: Arc<dyn Embedder>) -> Self {
+        let model = embedder.model().to_owned();
+        self.default.get_or_insert_with(|| model.clone());
+        self.by_model.insert(model, embedder);
+        self
+    }
+
+    /// The default of new collections.
+    pub fn default_embedder(&self) -> Option<&Arc<dyn Embedder>> {
+        self.by_model.get(self.default.as_ref()?)
+    }
+
+    /// The names of all, in order.
+    pub fn models(&self) -> Vec<&str> {
+        self.by_model.keys().map(String::as_str).collect()
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<dyn Embedder>> {
+        self.by_model.values()
+    }
+
+    /// The one of that name, if this process has it.
+    pub fn find(&self, model: &str) -> Option<&Arc<dyn Embedder>> {
+        self.by_model.get(model)
+    }
+
+    /// The one that made a space's vectors, or an error that says that this process does not have it.
+    pub fn get(&self, model: &str) -> Result<&Arc<dyn Embedder>> {
+        self.find(model).ok_or_else(|| {
+            let known = self.models().join(", ");
+            Error::unavailable("embed the text", anyhow::anyhow!("model `{model}` is not configured; known: {known}"))
+        })
+    }
+}

@@ -1,0 +1,105 @@
+//! The shape of input: lengths, NUL bytes, JSON objects, page sizes.
+
+use serde_json::Value as Json;
+
+use crate::error::{Code, Error, Result};
+
+/// Longest name, title, author and tag, in characters.
+pub const NAME_LIMIT: usize = 255;
+/// Longest description, in characters.
+pub const DESCRIPTION_LIMIT: usize = 10_000;
+/// Longest source URI, in characters: what browsers and proxies take at least.
+pub const URI_LIMIT: usize = 2_048;
+/// Most tags of a document.
+pub const TAGS_LIMIT: usize = 100;
+
+/// A text of `least` to `most` characters without NUL bytes, which PostgreSQL cannot store.
+pub fn text(field: &str, value: String, least: usize, most: usize) -> Result<String> {
+    let expected = || format!("{least} to {most} characters, without NUL");
+    let length = value.chars().count();
+    if length > most {
+        return Err(Error::input(field, format!("{length} characters"), expected()));
+    }
+    if length < least || (least > 0 && value.trim().is_empty()) {
+        return Err(Error::input(field, format!("\"{value}\""), expected()));
+    }
+    if value.contains('\0') {
+        return Err(Error::input(field, "a text with a NUL byte", expected()));
+    }
+    Ok(value)
+}
+
+/// As [`text`], where something was given.
+pub fn optional_text(field: &str, value: Option<String>, least: usize, most: usize) -> Result<Option<String>> {
+    value.map(|value| text(field, value, least, most)).transpose()
+}
+
+/// A JSON object of at most `limit` bytes without NUL in any string.
+pub fn object(field: &str, value: Json, limit: usize) -> Result<Json> {
+    if !value.is_object() {
+        return Err(Error::input(field, value, "a JSON object"));
+    }
+    let text = value.to_string();
+    if text.len() > limit {
+        let got = format!("{} bytes", text.len());
+        return Err(Error::refused(Code::PayloadTooLarge, field, got, format!("at most {limit} bytes of JSON")));
+    }
+    if has_nul(&value) {
+        return Err(Error::input(field, "a text with a NUL byte", "JSON without NUL"));
+    }
+    Ok(value)
+}
+
+/// As [`object`], where something was given.
+pub fn optional_object(field: &str, value: Option<Json>, limit: usize) -> Result<Option<Json>> {
+    value.map(|value| object(field, value, limit)).transpose()
+}
+
+fn has_nul(value: &Json) -> bool {
+    match value {
+        Json::String(text) => text.contains('\0'),
+        Json::Array(items) => items.iter().any(has_nul),
+        Json::Object(fields) => fields.iter().any(|(name, value)| name.contains('\0') || has_nul(value)),
+        _ => false,
+    }
+}
+
+/// A page size of 1 to `most`.
+pub fn page_size(field: &str, first: i32, most: usize) -> Result<u32> {
+    u32::try_from(first)
+        .ok()
+        .filter(|size| (1..=most).contains(&(*size as usize)))
+        .ok_or_else(|| Error::input(field, first, format!("1 to {most}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn text_is_refused_when_too_short_too_long_blank_or_with_nul() {
+        for value in ["", "   ", "a\0b", &"é".repeat(256)] {
+            let error = text("input.name", value.to_owned(), 1, NAME_LIMIT).expect_err(value);
+            assert_eq!(error.field.as_deref(), Some("input.name"));
+        }
+        assert!(text("input.name", "é".repeat(255), 1, NAME_LIMIT).is_ok());
+    }
+
+    #[test]
+    fn only_a_json_object_of_bounded_size_without_nul_is_metadata() {
+        for value in [json!([]), json!("x"), json!(null), json!({"a": ["\0"]}), json!({"\0": 1}), json!({"a": "x".repeat(99)})] {
+            assert!(object("input.metadata", value.clone(), 64).is_err(), "{value}");
+        }
+        assert!(object("input.metadata", json!({"a": {"b": [1, "x"]}}), 64).is_ok());
+    }
+
+    #[test]
+    fn a_page_has_between_one_row_and_the_limit() {
+        for first in [0, -1, 101, i32::MAX, i32::MIN] {
+            assert!(page_size("first", first, 100).is_err(), "{first}");
+        }
+        assert_eq!(page_size("first", 100, 100).expect("the limit itself"), 100);
+    }
+}

@@ -1,0 +1,38 @@
+//! What resolvers find in their context.
+
+use std::sync::Arc;
+
+use async_graphql::Context;
+use async_graphql::dataloader::DataLoader;
+
+use super::loader::RowLoader;
+use crate::app::App;
+use crate::store::TenantId;
+
+/// Whose request it is.
+#[derive(Clone, Copy)]
+pub struct Tenant(pub TenantId);
+
+/// Shorthands over the context.
+pub trait ContextExt {
+    /// The application.
+    fn app(&self) -> &Arc<App>;
+    /// Whose request it is.
+    fn tenant(&self) -> TenantId;
+    /// The request's loaders.
+    fn loader(&self) -> &DataLoader<RowLoader>;
+}
+
+impl ContextExt for Context<'_> {
+    fn app(&self) -> &Arc<App> {
+        self.data_unchecked()
+    }
+
+    fn tenant(&self) -> TenantId {
+        self.data_unchecked::<Tenant>().0
+    }
+
+    fn loader(&self) -> &DataLoader<RowLoader> {
+        self.data_unchecked()
+    }
+}

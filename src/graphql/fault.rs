@@ -1,0 +1,66 @@
+//! Our errors as GraphQL errors: message, and in `extensions` the code, the field, what came, what was expected.
+
+use async_graphql::{ErrorExtensionValues, ErrorExtensions, ServerError, Value};
+
+use crate::error::{Code, Error};
+
+/// Result of a resolver: our error on the left of `?`, GraphQL's on the right.
+pub type Result<T> = std::result::Result<T, async_graphql::Error>;
+
+impl ErrorExtensions for Error {
+    fn extend(&self) -> async_graphql::Error {
+        if !self.code.is_callers() {
+            tracing::error!(code = self.code.as_str(), cause = ?self.cause, "{self}");
+        }
+        async_graphql::Error::new(&self.message).extend_with(|_, extensions| {
+            extensions.set("code", self.code.as_str());
+            set(extensions, "field", self.field.as_deref());
+            set(extensions, "got", self.got.as_deref());
+            set(extensions, "expected", self.expected.as_deref());
+        })
+    }
+}
+
+fn set(extensions: &mut ErrorExtensionValues, name: &str, value: Option<&str>) {
+    if let Some(value) = value {
+        extensions.set(name, value);
+    }
+}
+
+/// Turns our results into resolvers' results.
+pub trait OrFault<T> {
+    /// The value, or the error with its extensions.
+    fn or_fault(self) -> Result<T>;
+}
+
+impl<T> OrFault<T> for crate::error::Result<T> {
+    fn or_fault(self) -> Result<T> {
+        self.map_err(|error| error.extend())
+    }
+}
+
+impl<T> OrFault<T> for std::result::Result<T, std::sync::Arc<Error>> {
+    fn or_fault(self) -> Result<T> {
+        self.map_err(|error| error.extend())
+    }
+}
+
+/// Code of a document that does not parse or does not fit the schema.
+const INVALID_DOCUMENT: &str = "GRAPHQL_VALIDATION_FAILED";
+
+/// The code of an error; `None` where the GraphQL engine made it.
+pub fn code_of(error: &ServerError) -> Option<&str> {
+    match error.extensions.as_ref()?.get("code")? {
+        Value::String(code) => Some(code),
+        _ => None,
+    }
+}
+
+/// Gives a code to each error that the GraphQL engine made: an argument that a field refused, or a document that
+/// was refused as a whole.
+pub fn complete_codes(errors: &mut [ServerError]) {
+    for error in errors.iter_mut().filter(|error| code_of(error).is_none()) {
+        let code = if error.path.is_empty() { INVALID_DOCUMENT } else { Code::BadUserInput.as_str() };
+        error.extensions.get_or_insert_with(ErrorExtensionValues::default).set("code", code);
+    }
+}

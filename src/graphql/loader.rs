@@ -1,0 +1,167 @@
+//! Rows asked one by one and read in lists: a page costs a constant number of statements. Made anew for each request;
+//! nothing is kept between them.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use async_graphql::dataloader::{DataLoader, Loader};
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::error::{Error, Result};
+use crate::store::collections::Totals;
+use crate::store::documents::DocumentFilter;
+use crate::store::entity::{chunk, collection, document, embedding_space, ingestion_run, job};
+use crate::store::{TenantId, chunks, collections, documents, jobs, runs, spaces};
+
+/// Reads a tenant's rows.
+pub struct RowLoader {
+    app: Arc<App>,
+    tenant: TenantId,
+}
+
+/// The loaders of one request.
+pub fn for_request(app: Arc<App>, tenant: TenantId) -> DataLoader<RowLoader> {
+    DataLoader::new(RowLoader { app, tenant }, tokio::spawn)
+}
+
+/// A key that one statement answers for many.
+macro_rules! loads {
+    ($(#[$doc:meta])* $key:ident => $value:ty, |$loader:ident, $ids:ident| $read:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub struct $key(pub Uuid);
+
+        impl Loader<$key> for RowLoader {
+            type Value = $value;
+            type Error = Arc<Error>;
+
+            async fn load(&self, keys: &[$key]) -> Result<HashMap<$key, $value>, Arc<Error>> {
+                let $loader = self;
+                let $ids: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
+                let found: HashMap<Uuid, $value> = $read.await.map_err(Arc::new)?;
+                Ok(found.into_iter().map(|(id, value)| ($key(id), value)).collect())
+            }
+        }
+    };
+}
+
+loads!(
+    /// A collection by id.
+    CollectionById => collection::Model, |l, ids| collections::by_ids(l.app.store.db(), l.tenant, &ids)
+);
+loads!(
+    /// What a collection holds, by its id.
+    TotalsOf => Totals, |l, ids| collections::totals(l.app.store.db(), l.tenant, &ids)
+);
+loads!(
+    /// A collection's active space, by the collection's id.
+    SpaceOf => embedding_space::Model, |l, ids| spaces::active_of(l.app.store.db(), l.tenant, &ids)
+);
+loads!(
+    /// A document by id.
+    DocumentById => document::Model, |l, ids| documents::by_ids(l.app.store.db(), l.tenant, &ids)
+);
+loads!(
+    /// A document's stored text, by its id.
+    TextOf => String, |l, ids| documents::texts(l.app.store.db(), l.tenant, &ids)
+);
+loads!(
+    /// A document's newest job, by the document's id.
+    NewestJobOf => job::Model, |l, ids| jobs::newest_of(l.app.store.db(), l.tenant, &ids)
+);
+loads!(
+    /// A run by id.
+    RunById => ingestion_run::Model, |l, ids| runs::by_ids(l.app.store.db(), l.tenant, &ids)
+);
+
+/// A page of a document's chunks.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ChunkPage {
+    /// Whose.
+    pub document: Uuid,
+    /// After this index.
+    pub after: Option<i32>,
+    /// At most so many.
+    pub limit: u64,
+}
+
+impl Loader<ChunkPage> for RowLoader {
+    type Value = Vec<chunk::Model>;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[ChunkPage]) -> Result<HashMap<ChunkPage, Self::Value>, Arc<Error>> {
+        let mut found = HashMap::new();
+        for ((after, limit), documents) in grouped(keys, |key| ((key.after, key.limit), key.document)) {
+            let pages = chunks::pages(self.app.store.db(), self.tenant, &documents, after, limit).await.map_err(Arc::new)?;
+            found.extend(pages.into_iter().map(|(document, page)| (ChunkPage { document, after, limit }, page)));
+        }
+        Ok(found)
+    }
+}
+
+/// A page of a collection's documents.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct DocumentPage {
+    /// Whose.
+    pub collection: Uuid,
+    /// Which.
+    pub filter: DocumentFilter,
+    /// After this id.
+    pub after: Option<Uuid>,
+    /// At most so many.
+    pub limit: u64,
+}
+
+impl Loader<DocumentPage> for RowLoader {
+    type Value = Vec<document::Model>;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[DocumentPage]) -> Result<HashMap<DocumentPage, Self::Value>, Arc<Error>> {
+        let mut found = HashMap::new();
+        for (key, collections) in grouped(keys, |key| ((key.filter.clone(), key.after, key.limit), key.collection)) {
+            let (filter, after, limit) = key;
+            let pages =
+                documents::pages(self.app.store.db(), &collections, &filter, after, limit).await.map_err(Arc::new)?;
+            found.extend(pages.into_iter().map(|(collection, page)| {
+                (DocumentPage { collection, filter: filter.clone(), after, limit }, page)
+            }));
+        }
+        Ok(found)
+    }
+}
+
+/// How many documents of a collection a filter shows.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct DocumentCount {
+    /// Whose.
+    pub collection: Uuid,
+    /// Which.
+    pub filter: DocumentFilter,
+}
+
+impl Loader<DocumentCount> for RowLoader {
+    type Value = u64;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[DocumentCount]) -> Result<HashMap<DocumentCount, u64>, Arc<Error>> {
+        let mut found = HashMap::new();
+        for (filter, collections) in grouped(keys, |key| (key.filter.clone(), key.collection)) {
+            let counts = documents::counts(self.app.store.db(), &collections, &filter).await.map_err(Arc::new)?;
+            let counted = |(collection, count)| (DocumentCount { collection, filter: filter.clone() }, count);
+            found.extend(counts.into_iter().map(counted));
+        }
+        Ok(found)
+    }
+}
+
+/// Keys that one statement answers together, with whose they are.
+fn grouped<K, G: Eq + Hash>(keys: &[K], split: impl Fn(&K) -> (G, Uuid)) -> Vec<(G, Vec<Uuid>)> {
+    let mut groups: HashMap<G, Vec<Uuid>> = HashMap::new();
+    for (group, owner) in keys.iter().map(split) {
+        groups.entry(group).or_default().push(owner);
+    }
+    groups.into_iter().collect()
+}
+

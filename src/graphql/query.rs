@@ -1,0 +1,138 @@
+//! Queries.
+
+use std::collections::HashMap;
+
+use async_graphql::connection::{Connection, EmptyFields};
+use async_graphql::{Context, ID, Object};
+use uuid::Uuid;
+
+use super::check;
+use super::context::ContextExt;
+use super::fault::{OrFault, Result};
+use super::loader::{CollectionById, DocumentById, RunById};
+use super::page::{self, Cursor};
+use super::types::chunk::Chunk;
+use super::types::collection::{Collection, CollectionTotal};
+use super::types::document::Document;
+use super::types::job::Job;
+use super::types::node::Node;
+use super::types::run::Run;
+use super::types::search::{SearchHit, SearchInfo, SearchInput, SearchPayload, SearchStage};
+use crate::id::{self, Kind};
+use crate::search;
+use crate::store::entity::{chunk, document};
+use crate::store::{chunks, collections, documents, jobs};
+
+/// Reading.
+pub struct Query;
+
+#[Object]
+impl Query {
+    /// Anything by its global id; null where it is not there.
+    async fn node(&self, ctx: &Context<'_>, #[graphql(desc = "A global id.")] id: ID) -> Result<Option<Node>> {
+        let (kind, id) = id::decode_any("id", &id).or_fault()?;
+        let (app, tenant) = (ctx.app(), ctx.tenant());
+        Ok(match kind {
+            Kind::Collection => {
+                ctx.loader().load_one(CollectionById(id)).await.or_fault()?.map(|row| Collection(row).into())
+            }
+            Kind::Document => ctx.loader().load_one(DocumentById(id)).await.or_fault()?.map(|row| Document(row).into()),
+            Kind::Run => ctx.loader().load_one(RunById(id)).await.or_fault()?.map(|row| Run(row).into()),
+            Kind::Chunk => {
+                let found = chunks::by_ids(app.store.db(), tenant, &[id]).await.or_fault()?;
+                found.into_values().next().map(|row| Chunk::from(row).into())
+            }
+            Kind::Job => {
+                let found = jobs::by_ids(app.store.db(), tenant, &[id]).await.or_fault()?;
+                found.into_values().next().map(|row| Job(row).into())
+            }
+        })
+    }
+
+    /// A collection by its id; null where it is not there.
+    async fn collection(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Collection>> {
+        let id = Kind::Collection.decode("id", &id).or_fault()?;
+        Ok(ctx.loader().load_one(CollectionById(id)).await.or_fault()?.map(Collection))
+    }
+
+    /// A collection by its name; null where it is not there.
+    async fn collection_by_name(&self, ctx: &Context<'_>, name: String) -> Result<Option<Collection>> {
+        let name = check::text("name", name, 1, check::NAME_LIMIT).or_fault()?;
+        let found = collections::by_name(ctx.app().store.db(), ctx.tenant(), &name).await.or_fault()?;
+        Ok(found.map(Collection))
+    }
+
+    /// The collections in order of creation.
+    #[graphql(complexity = "usize::try_from(first).unwrap_or(0) * child_complexity + 1")]
+    async fn collections(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(default_with = "page::DEFAULT_FIRST", desc = "Collections on the page, 1-100.")] first: i32,
+        #[graphql(desc = "Start after this cursor.")] after: Option<String>,
+    ) -> Result<Connection<String, Collection, CollectionTotal, EmptyFields>> {
+        let (first, limit) = page::rows_to_read("first", first, ctx.app().config.graphql.page_limit).or_fault()?;
+        let cursor = page::id_after("after", after.as_deref()).or_fault()?;
+        let rows = collections::page(ctx.app().store.db(), ctx.tenant(), cursor, limit).await.or_fault()?;
+        Ok(page::connection(rows, first, cursor.is_some(), CollectionTotal, |row| Cursor::Id(row.id)))
+    }
+
+    /// A document by its id; null where it is not there.
+    async fn document(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Document>> {
+        let id = Kind::Document.decode("id", &id).or_fault()?;
+        Ok(ctx.loader().load_one(DocumentById(id)).await.or_fault()?.map(Document))
+    }
+
+    /// A job by its id; null where it is not there.
+    async fn job(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Job>> {
+        let id = Kind::Job.decode("id", &id).or_fault()?;
+        let found = jobs::by_ids(ctx.app().store.db(), ctx.tenant(), &[id]).await.or_fault()?;
+        Ok(found.into_values().next().map(Job))
+    }
+
+    /// A run by its id; null where it is not there.
+    async fn run(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Run>> {
+        let id = Kind::Run.decode("id", &id).or_fault()?;
+        Ok(ctx.loader().load_one(RunById(id)).await.or_fault()?.map(Run))
+    }
+
+    /// The chunks nearest to a text, a vector or a chunk, and how they were found.
+    #[graphql(complexity = "usize::try_from(input.first).unwrap_or(0) * child_complexity + 10")]
+    async fn search(&self, ctx: &Context<'_>, input: SearchInput) -> Result<SearchPayload> {
+        let request = input.checked(ctx.app()).or_fault()?;
+        let answer = search::search(ctx.app(), ctx.tenant(), request).await.or_fault()?;
+        let timer = tokio::time::Instant::now();
+        let wants_document = ctx.look_ahead().field("hits").field("chunk").field("document").exists();
+        let hits = fetch(ctx, &answer.hits, wants_document).await.or_fault()?;
+        let mut info = SearchInfo::new(&answer.info, hits.len());
+        let ms = timer.elapsed().as_secs_f64() * 1e3;
+        info.took_ms += ms;
+        info.stages.push(SearchStage { name: "fetch".to_owned(), ms });
+        Ok(SearchPayload { hits, info })
+    }
+}
+
+/// The chunks of all hits in one statement and, where they are asked for, their documents in another. A chunk that was
+/// deleted meanwhile is left out.
+async fn fetch(
+    ctx: &Context<'_>,
+    hits: &[search::Hit],
+    wants_document: bool,
+) -> crate::error::Result<Vec<SearchHit>> {
+    let (db, tenant) = (ctx.app().store.db(), ctx.tenant());
+    let ids: Vec<Uuid> = hits.iter().map(|hit| hit.chunk_id).collect();
+    let mut rows: HashMap<Uuid, chunk::Model> = chunks::by_ids(db, tenant, &ids).await?;
+    let documents: HashMap<Uuid, document::Model> = if wants_document {
+        let mut ids: Vec<Uuid> = rows.values().map(|row| row.document_id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        documents::by_ids(db, tenant, &ids).await?
+    } else {
+        HashMap::new()
+    };
+    let found = hits.iter().filter_map(|hit| Some((hit.score, rows.remove(&hit.chunk_id)?)));
+    let hits = found.zip(1..).map(|((score, row), rank)| {
+        let document = documents.get(&row.document_id).cloned();
+        SearchHit { rank, score, chunk: Chunk::with_document(row, document) }
+    });
+    Ok(hits.collect())
+}

@@ -1,0 +1,342 @@
+//! `Collection` and the input that makes and changes it.
+
+use async_graphql::connection::{Connection, EmptyFields};
+use async_graphql::{Context, Enum, ID, InputObject, Object, OneofObject, SimpleObject};
+use chrono::{DateTime, Utc};
+use serde_json::Value as Json;
+use uuid::Uuid;
+
+use super::document::{Document, DocumentStatus};
+use crate::collection::create::{CreateCollection, EmbeddingChoice};
+use crate::graphql::check;
+use crate::graphql::context::ContextExt;
+use crate::graphql::fault::{OrFault, Result};
+use crate::graphql::loader::{DocumentCount, DocumentPage, SpaceOf, TotalsOf};
+use crate::graphql::page::{self, Cursor};
+use crate::id::Kind;
+use crate::ingest::chunk::{ChunkSettings, Unit};
+use crate::store::collections::CollectionChange;
+use crate::store::documents::DocumentFilter;
+use crate::store::entity::collection::Model;
+use crate::store::entity::embedding_space::{IndexState, Metric as StoredMetric, Model as Space};
+
+/// A named set of documents that are searched together, with one embedding model and one metric.
+pub struct Collection(pub Model);
+
+impl From<Model> for Collection {
+    fn from(row: Model) -> Self {
+        Self(row)
+    }
+}
+
+#[Object]
+impl Collection {
+    /// Global id, `col_…`.
+    pub async fn id(&self) -> ID {
+        ID(Kind::Collection.encode(self.0.id))
+    }
+
+    /// Unique among the collections that are not deleted; 1-255 characters.
+    async fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Free text; empty where none was given.
+    async fn description(&self) -> &str {
+        &self.0.description
+    }
+
+    /// A JSON object of the caller's; `{}` where none was given.
+    async fn metadata(&self) -> &Json {
+        &self.0.metadata
+    }
+
+    /// When it was made.
+    async fn created_at(&self) -> DateTime<Utc> {
+        self.0.created_at
+    }
+
+    /// When its name, description or metadata last changed.
+    async fn updated_at(&self) -> DateTime<Utc> {
+        self.0.updated_at
+    }
+
+    /// How its documents are cut into chunks.
+    async fn chunking(&self) -> Result<Chunking> {
+        let settings: ChunkSettings = serde_json::from_value(self.0.chunking.clone())
+            .map_err(|cause| crate::error::Error::internal("read the collection's chunk settings", cause))
+            .or_fault()?;
+        Ok(Chunking { size: settings.size, overlap: settings.overlap, unit: settings.unit.into() })
+    }
+
+    /// Which vectors it holds, and their index.
+    async fn embedding(&self, ctx: &Context<'_>) -> Result<Embedding> {
+        let space = ctx.loader().load_one(SpaceOf(self.0.id)).await.or_fault()?;
+        let missing = || crate::error::Error::internal("read the collection's embedding space", anyhow::anyhow!("none"));
+        Ok(Embedding::from(space.ok_or_else(missing).or_fault()?))
+    }
+
+    /// Documents in any status.
+    async fn document_count(&self, ctx: &Context<'_>) -> Result<i64> {
+        Ok(ctx.loader().load_one(TotalsOf(self.0.id)).await.or_fault()?.unwrap_or_default().documents)
+    }
+
+    /// Chunks that searches can find: those of indexed documents.
+    async fn chunk_count(&self, ctx: &Context<'_>) -> Result<i64> {
+        Ok(ctx.loader().load_one(TotalsOf(self.0.id)).await.or_fault()?.unwrap_or_default().chunks)
+    }
+
+    /// Its documents in order of creation.
+    #[graphql(complexity = "page_cost(first, child_complexity)")]
+    async fn documents(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(default_with = "page::DEFAULT_FIRST", desc = "Documents on the page, 1-100.")] first: i32,
+        #[graphql(desc = "Start after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Only those in this status.")] status: Option<DocumentStatus>,
+        #[graphql(desc = "Only the one from this source.")] source_uri: Option<String>,
+    ) -> Result<Connection<String, Document, DocumentTotal, EmptyFields>> {
+        let (first, limit) = page::rows_to_read("first", first, ctx.app().config.graphql.page_limit).or_fault()?;
+        let cursor = page::id_after("after", after.as_deref()).or_fault()?;
+        let source_uri = check::optional_text("sourceUri", source_uri, 0, check::URI_LIMIT).or_fault()?;
+        let filter = DocumentFilter { status: status.map(Into::into), source_uri, content_hash: None };
+        let key = DocumentPage { collection: self.0.id, filter: filter.clone(), after: cursor, limit };
+        let rows = ctx.loader().load_one(key).await.or_fault()?.unwrap_or_default();
+        let total = DocumentTotal { collection: self.0.id, filter };
+        Ok(page::connection(rows, first, cursor.is_some(), total, |row| Cursor::Id(row.id)))
+    }
+}
+
+/// What a page costs: each row what its fields cost.
+pub(super) fn page_cost(first: i32, child_complexity: usize) -> usize {
+    usize::try_from(first).unwrap_or(0) * child_complexity + 1
+}
+
+/// The whole list behind a page of documents.
+pub struct DocumentTotal {
+    collection: Uuid,
+    filter: DocumentFilter,
+}
+
+#[Object]
+impl DocumentTotal {
+    /// Documents in the whole list, not only on this page.
+    async fn total_count(&self, ctx: &Context<'_>) -> Result<u64> {
+        let key = DocumentCount { collection: self.collection, filter: self.filter.clone() };
+        Ok(ctx.loader().load_one(key).await.or_fault()?.unwrap_or(0))
+    }
+}
+
+/// The whole list behind a page of collections.
+pub struct CollectionTotal;
+
+#[Object]
+impl CollectionTotal {
+    /// Collections in the whole list, not only on this page.
+    async fn total_count(&self, ctx: &Context<'_>) -> Result<u64> {
+        crate::store::collections::count(ctx.app().store.db(), ctx.tenant()).await.or_fault()
+    }
+}
+
+/// How documents are cut into chunks.
+#[derive(SimpleObject)]
+pub struct Chunking {
+    /// Longest chunk, in units.
+    size: u32,
+    /// Units that neighbouring chunks share.
+    overlap: u32,
+    /// What is counted.
+    unit: ChunkUnit,
+}
+
+/// What chunk sizes are counted in.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+pub enum ChunkUnit {
+    /// Tokens of the embedding model.
+    Tokens,
+    /// Unicode characters.
+    Characters,
+}
+
+impl From<Unit> for ChunkUnit {
+    fn from(unit: Unit) -> Self {
+        match unit {
+            Unit::Tokens => Self::Tokens,
+            Unit::Characters => Self::Characters,
+        }
+    }
+}
+
+impl From<ChunkUnit> for Unit {
+    fn from(unit: ChunkUnit) -> Self {
+        match unit {
+            ChunkUnit::Tokens => Self::Tokens,
+            ChunkUnit::Characters => Self::Characters,
+        }
+    }
+}
+
+/// Which vectors a collection holds.
+#[derive(SimpleObject)]
+pub struct Embedding {
+    /// The model that makes them; null where callers bring their own.
+    model: Option<String>,
+    /// Length of each vector.
+    dimensions: i32,
+    /// How nearness is measured.
+    metric: Metric,
+    /// Where its index stands.
+    index_status: IndexStatus,
+}
+
+impl From<Space> for Embedding {
+    fn from(space: Space) -> Self {
+        Self {
+            model: space.model,
+            dimensions: space.dimensions,
+            metric: space.metric.into(),
+            index_status: space.index_state.into(),
+        }
+    }
+}
+
+/// How nearness is measured.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+pub enum Metric {
+    /// Cosine similarity; scores from -1 to 1.
+    Cosine,
+    /// Euclidean distance; scores are 1 / (1 + distance), from 0 to 1.
+    L2,
+    /// Inner product; scores are the product.
+    InnerProduct,
+}
+
+impl From<StoredMetric> for Metric {
+    fn from(metric: StoredMetric) -> Self {
+        match metric {
+            StoredMetric::Cosine => Self::Cosine,
+            StoredMetric::L2 => Self::L2,
+            StoredMetric::InnerProduct => Self::InnerProduct,
+        }
+    }
+}
+
+impl From<Metric> for StoredMetric {
+    fn from(metric: Metric) -> Self {
+        match metric {
+            Metric::Cosine => Self::Cosine,
+            Metric::L2 => Self::L2,
+            Metric::InnerProduct => Self::InnerProduct,
+        }
+    }
+}
+
+/// Where a collection's vector index stands.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+pub enum IndexStatus {
+    /// No index: searches compare every vector, which is exact. One is built when the collection has grown.
+    None,
+    /// A job builds it; searches are exact meanwhile.
+    Building,
+    /// Searches use it, and are approximate.
+    Ready,
+}
+
+impl From<IndexState> for IndexStatus {
+    fn from(state: IndexState) -> Self {
+        match state {
+            IndexState::None => Self::None,
+            IndexState::Building => Self::Building,
+            IndexState::Ready => Self::Ready,
+        }
+    }
+}
+
+/// A collection to be made.
+#[derive(InputObject)]
+pub struct CreateCollectionInput {
+    /// 1-255 characters, unique.
+    name: String,
+    /// At most 10,000 characters.
+    #[graphql(default)]
+    description: String,
+    /// A JSON object of at most 64 KiB (a setting).
+    metadata: Option<Json>,
+    /// Which vectors it holds. By default those of the server's model.
+    embedding: Option<EmbeddingInput>,
+    /// How nearness is measured.
+    #[graphql(default_with = "Metric::Cosine")]
+    metric: Metric,
+    /// How documents are cut. By default 240 tokens, 32 of them shared (settings).
+    chunking: Option<ChunkingInput>,
+}
+
+/// Which vectors a collection holds: those of a model, or the caller's own.
+#[derive(OneofObject)]
+pub enum EmbeddingInput {
+    /// Those of this model of the server, such as `local/all-MiniLM-L6-v2`.
+    Model(String),
+    /// Vectors of your own, of so many dimensions (1-16,000).
+    Dimensions(u32),
+}
+
+/// How documents are cut into chunks.
+#[derive(InputObject)]
+pub struct ChunkingInput {
+    /// Longest chunk, in units.
+    size: u32,
+    /// Units that neighbouring chunks share; less than `size`.
+    #[graphql(default)]
+    overlap: u32,
+    /// What is counted.
+    #[graphql(default_with = "ChunkUnit::Tokens")]
+    unit: ChunkUnit,
+}
+
+impl CreateCollectionInput {
+    /// The checked input.
+    pub fn checked(self, metadata_limit: usize) -> crate::error::Result<CreateCollection> {
+        Ok(CreateCollection {
+            name: check::text("input.name", self.name, 1, check::NAME_LIMIT)?,
+            description: check::text("input.description", self.description, 0, check::DESCRIPTION_LIMIT)?,
+            metadata: check::optional_object("input.metadata", self.metadata, metadata_limit)?
+                .unwrap_or_else(|| Json::Object(serde_json::Map::new())),
+            embedding: match self.embedding {
+                None => EmbeddingChoice::Default,
+                Some(EmbeddingInput::Model(model)) => EmbeddingChoice::Model(model),
+                Some(EmbeddingInput::Dimensions(dimensions)) => EmbeddingChoice::Own(dimensions),
+            },
+            metric: self.metric.into(),
+            chunking: self.chunking.map(|chunking| ChunkSettings {
+                size: chunking.size,
+                overlap: chunking.overlap,
+                unit: chunking.unit.into(),
+                ..ChunkSettings::default()
+            }),
+        })
+    }
+}
+
+/// A change to a collection; what is left out stays.
+#[derive(InputObject)]
+pub struct UpdateCollectionInput {
+    /// Which.
+    pub id: ID,
+    /// New name, 1-255 characters.
+    name: Option<String>,
+    /// New description.
+    description: Option<String>,
+    /// New metadata, replacing the old.
+    metadata: Option<Json>,
+}
+
+impl UpdateCollectionInput {
+    /// The checked change.
+    pub fn checked(self, metadata_limit: usize) -> crate::error::Result<CollectionChange> {
+        Ok(CollectionChange {
+            name: check::optional_text("input.name", self.name, 1, check::NAME_LIMIT)?,
+            description: check::optional_text("input.description", self.description, 0, check::DESCRIPTION_LIMIT)?,
+            metadata: check::optional_object("input.metadata", self.metadata, metadata_limit)?,
+        })
+    }
+}

@@ -1,0 +1,158 @@
+//! What `ingestDocuments` takes and gives.
+
+use async_graphql::{Context, Enum, ID, InputObject, OneofObject, SimpleObject, Upload};
+use serde_json::Value as Json;
+
+use super::document::Document;
+use super::job::Job;
+use super::run::Run;
+use super::vector::Vector;
+use crate::error::{Code, Error, Result};
+use crate::graphql::check;
+use crate::ingest::submit::{NewDocument, Outcome, ReadyChunk, Source};
+
+/// Documents for a collection.
+#[derive(InputObject)]
+pub struct IngestDocumentsInput {
+    /// Where to.
+    pub collection_id: ID,
+    /// 1 to 1,000 (a setting). All are taken or, where one is refused, none.
+    pub documents: Vec<DocumentInput>,
+}
+
+/// One document.
+#[derive(InputObject)]
+pub struct DocumentInput {
+    /// Its content.
+    source: DocumentSource,
+    /// `text/plain`, `text/markdown` or `text/html`, in UTF-8. By default `text/plain` for a text, and for an upload
+    /// what its name or its part's header says. None for chunks.
+    content_type: Option<String>,
+    /// Where it came from, at most 2,048 characters. A document from the same source is replaced.
+    source_uri: Option<String>,
+    /// At most 255 characters. By default the one found in the content.
+    title: Option<String>,
+    /// At most 255 characters.
+    author: Option<String>,
+    /// At most 100 of at most 255 characters.
+    #[graphql(default)]
+    tags: Vec<String>,
+    /// A JSON object of at most 64 KiB (a setting).
+    metadata: Option<Json>,
+}
+
+/// A document's content: at most 10 MiB (a setting).
+#[derive(OneofObject)]
+pub enum DocumentSource {
+    /// The text itself.
+    Text(String),
+    /// A file. <https://github.com/jaydenseric/graphql-multipart-request-spec>
+    Upload(Upload),
+    /// Chunks cut by the caller, 1 to 10,000 (a setting).
+    Chunks(Vec<ChunkInput>),
+}
+
+/// A chunk cut by the caller.
+#[derive(InputObject)]
+pub struct ChunkInput {
+    /// Its text, not blank.
+    text: String,
+    /// Its vector, of the collection's dimensions. Without one the collection's model makes it.
+    vector: Option<Vector>,
+}
+
+impl DocumentInput {
+    /// The checked input; `field` is its path.
+    pub async fn checked(self, ctx: &Context<'_>, field: &str, metadata_limit: usize) -> Result<NewDocument> {
+        if self.tags.len() > check::TAGS_LIMIT {
+            let got = format!("{} tags", self.tags.len());
+            return Err(Error::input(format!("{field}.tags"), got, format!("at most {}", check::TAGS_LIMIT)));
+        }
+        let tag = |(index, tag)| check::text(&format!("{field}.tags.{index}"), tag, 1, check::NAME_LIMIT);
+        let tags = self.tags.into_iter().enumerate().map(tag).collect::<Result<_>>()?;
+        let uri = format!("{field}.sourceUri");
+        Ok(NewDocument {
+            source_uri: check::optional_text(&uri, self.source_uri, 1, check::URI_LIMIT)?,
+            title: check::optional_text(&format!("{field}.title"), self.title, 1, check::NAME_LIMIT)?,
+            author: check::optional_text(&format!("{field}.author"), self.author, 1, check::NAME_LIMIT)?,
+            tags,
+            metadata: check::optional_object(&format!("{field}.metadata"), self.metadata, metadata_limit)?,
+            content_type: self.content_type,
+            source: self.source.read(ctx, &format!("{field}.source")).await?,
+        })
+    }
+}
+
+impl DocumentSource {
+    async fn read(self, ctx: &Context<'_>, field: &str) -> Result<Source> {
+        match self {
+            Self::Text(text) => Ok(Source::Text(text)),
+            Self::Upload(upload) => read_upload(ctx, upload, &format!("{field}.upload")).await,
+            Self::Chunks(chunks) => {
+                let chunk = |chunk: ChunkInput| ReadyChunk { text: chunk.text, vector: chunk.vector.map(|v| v.0) };
+                Ok(Source::Chunks(chunks.into_iter().map(chunk).collect()))
+            }
+        }
+    }
+}
+
+/// Reads the uploaded file on a thread that may block; one over the limit is refused unread.
+async fn read_upload(ctx: &Context<'_>, upload: Upload, field: &str) -> Result<Source> {
+    use crate::graphql::context::ContextExt;
+    let limit = ctx.app().config.ingest.document_limit_bytes;
+    let unreadable = |cause: std::io::Error| Error::internal("read the upload", cause);
+    let value = upload.value(ctx).map_err(unreadable)?;
+    let size = value.size().map_err(unreadable)?;
+    if size > limit as u64 {
+        let (got, expected) = (format!("{size} bytes"), format!("at most {limit} bytes"));
+        return Err(Error::refused(Code::PayloadTooLarge, field, got, expected));
+    }
+    let (name, content_type) = (value.filename.clone(), value.content_type.clone());
+    let read = move || {
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut value.into_read(), &mut bytes).map(|_| bytes)
+    };
+    let read = tokio::task::spawn_blocking(read).await.map_err(|panic| Error::internal("read the upload", panic))?;
+    Ok(Source::File { bytes: read.map_err(unreadable)?, name, content_type })
+}
+
+/// What `ingestDocuments` led to.
+#[derive(SimpleObject)]
+pub struct IngestDocumentsPayload {
+    /// The run to follow with `ingestProgress`.
+    pub run: Run,
+    /// What became of each document, in the call's order.
+    pub documents: Vec<IngestedDocument>,
+}
+
+/// What became of one document of the call.
+#[derive(SimpleObject)]
+pub struct IngestedDocument {
+    /// What became of it.
+    pub outcome: IngestOutcome,
+    /// The document.
+    pub document: Document,
+    /// The job that works on it; for `UNCHANGED` the one that did.
+    pub job: Option<Job>,
+}
+
+/// What became of a document.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+pub enum IngestOutcome {
+    /// New, or tried again after a failure: a job works on it.
+    Accepted,
+    /// The same content is there already. Title, author, tags and metadata are taken over where given.
+    Unchanged,
+    /// New content for a known document: a job works on it, and the old content answers searches until it is done.
+    Replaced,
+}
+
+impl From<Outcome> for IngestOutcome {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Accepted => Self::Accepted,
+            Outcome::Unchanged => Self::Unchanged,
+            Outcome::Replaced => Self::Replaced,
+        }
+    }
+}

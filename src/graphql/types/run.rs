@@ -1,0 +1,95 @@
+//! `Run`
+
+use async_graphql::{Enum, ID, Object};
+use chrono::{DateTime, Utc};
+
+use crate::id::Kind;
+use crate::store::entity::ingestion_run::{Model, RunState as StoredState};
+
+/// What one ingest call started.
+pub struct Run(pub Model);
+
+#[Object]
+impl Run {
+    /// Global id, `run_…`.
+    pub async fn id(&self) -> ID {
+        ID(Kind::Run.encode(self.0.id))
+    }
+
+    /// Where it stands.
+    async fn state(&self) -> RunState {
+        self.0.state.into()
+    }
+
+    /// Documents of the call.
+    async fn documents_total(&self) -> i32 {
+        self.0.documents_total
+    }
+
+    /// Documents that are complete, were unchanged, or were replaced or deleted before they were complete.
+    async fn documents_done(&self) -> i32 {
+        self.0.documents_done
+    }
+
+    /// Documents that failed for good.
+    async fn documents_failed(&self) -> i32 {
+        self.0.documents_failed
+    }
+
+    /// Chunks known so far: a document's are known once it is cut.
+    async fn chunks_total(&self) -> i32 {
+        self.0.chunks_total
+    }
+
+    /// Chunks that have their vector.
+    async fn chunks_embedded(&self) -> i32 {
+        self.0.chunks_embedded
+    }
+
+    /// Tokens embedded, special tokens included; 0 for vectors that callers brought.
+    async fn tokens(&self) -> i64 {
+        self.0.tokens
+    }
+
+    /// When the call came.
+    async fn created_at(&self) -> DateTime<Utc> {
+        self.0.created_at
+    }
+
+    /// When its first document was taken up.
+    async fn started_at(&self) -> Option<DateTime<Utc>> {
+        self.0.started_at
+    }
+
+    /// When its last document was done.
+    async fn finished_at(&self) -> Option<DateTime<Utc>> {
+        self.0.finished_at
+    }
+}
+
+/// Where a run stands. `SUCCEEDED`, `PARTIAL` and `FAILED` are terminal.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+pub enum RunState {
+    /// No document was taken up yet.
+    Pending,
+    /// At work.
+    Running,
+    /// Every document is done.
+    Succeeded,
+    /// Some documents are done, some failed.
+    Partial,
+    /// Every document failed.
+    Failed,
+}
+
+impl From<StoredState> for RunState {
+    fn from(state: StoredState) -> Self {
+        match state {
+            StoredState::Pending => Self::Pending,
+            StoredState::Running => Self::Running,
+            StoredState::Succeeded => Self::Succeeded,
+            StoredState::Partial => Self::Partial,
+            StoredState::Failed => Self::Failed,
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! What `search` takes and gives.
+
+use std::time::Duration;
+
+use async_graphql::{Enum, ID, InputObject, OneofObject, SimpleObject};
+use serde_json::Value as Json;
+
+use super::chunk::Chunk;
+use super::vector::Vector;
+use crate::error::{Error, Result};
+use crate::graphql::check;
+use crate::id::Kind;
+use crate::search::{self, IndexUsed, Query, SearchRequest};
+
+/// What to look for.
+#[derive(InputObject)]
+pub struct SearchInput {
+    /// Where.
+    collection_id: ID,
+    /// By what.
+    query: SearchQuery,
+    /// Hits wanted, 1-100.
+    #[graphql(default = 10)]
+    pub first: i32,
+    /// Only chunks of documents that fit.
+    filter: Option<SearchFilter>,
+}
+
+/// What to be near to.
+#[derive(OneofObject)]
+pub enum SearchQuery {
+    /// A text, embedded by the collection's model; at most 32 KiB (a setting), of which the model reads the beginning.
+    Text(String),
+    /// A vector of the collection's dimensions.
+    Vector(Vector),
+    /// A chunk of the collection: more like this one, without it.
+    ChunkId(ID),
+}
+
+/// Which documents count.
+#[derive(InputObject)]
+pub struct SearchFilter {
+    /// Only documents whose metadata has all these fields with these values: `{"language": "en"}`.
+    metadata: Option<Json>,
+}
+
+impl SearchInput {
+    /// The checked input.
+    pub fn checked(self, app: &crate::app::App) -> Result<SearchRequest> {
+        let config = &app.config;
+        let metadata = self.filter.and_then(|filter| filter.metadata);
+        Ok(SearchRequest {
+            collection_id: Kind::Collection.decode("input.collectionId", &self.collection_id)?,
+            query: self.query.checked(config.search.query_limit_bytes)?,
+            first: check::page_size("input.first", self.first, config.graphql.page_limit)?,
+            filter: check::optional_object("input.filter.metadata", metadata, config.ingest.metadata_limit_bytes)?,
+        })
+    }
+}
+
+impl SearchQuery {
+    fn checked(self, limit: usize) -> Result<Query> {
+        match self {
+            Self::Vector(vector) => Ok(Query::Vector(vector.0)),
+            Self::ChunkId(id) => Ok(Query::Chunk(Kind::Chunk.decode("input.query.chunkId", &id)?)),
+            Self::Text(text) if text.trim().is_empty() => {
+                Err(Error::input("input.query.text", format!("\"{text}\""), "a text that is not blank"))
+            }
+            Self::Text(text) if text.len() > limit => {
+                let (got, expected) = (format!("{} bytes", text.len()), format!("at most {limit} bytes"));
+                Err(Error::refused(crate::error::Code::PayloadTooLarge, "input.query.text", got, expected))
+            }
+            Self::Text(text) => Ok(Query::Text(text)),
+        }
+    }
+}
+
+/// The answer to a search.
+#[derive(SimpleObject)]
+pub struct SearchPayload {
+    /// The nearest chunks, nearest first.
+    pub hits: Vec<SearchHit>,
+    /// How they were found.
+    pub info: SearchInfo,
+}
+
+/// A chunk that was found.
+#[derive(SimpleObject)]
+pub struct SearchHit {
+    /// Place among the hits, from 1.
+    pub rank: i32,
+    /// How near it is, by the collection's metric: higher is nearer. See `Metric` for the range.
+    pub score: f64,
+    /// The chunk.
+    pub chunk: Chunk,
+}
+
+/// How hits were found.
+#[derive(SimpleObject)]
+pub struct SearchInfo {
+    /// True: every chunk was compared, and no nearer one exists. False: an index was used, which may miss some.
+    pub exact: bool,
+    /// What produced the hits.
+    pub index: SearchIndex,
+    /// Hits that came.
+    pub returned: i32,
+    /// Hits asked for.
+    pub requested: i32,
+    /// Why fewer hits came than asked for; null where none are missing.
+    pub shortfall: Option<SearchShortfall>,
+    /// The whole search in milliseconds.
+    pub took_ms: f64,
+    /// Its parts in order.
+    pub stages: Vec<SearchStage>,
+}
+
+impl SearchInfo {
+    /// The truth about a search of which `returned` hits are shown.
+    pub fn new(info: &search::Info, returned: usize) -> Self {
+        let is_short = returned < info.requested as usize;
+        let stage = |stage: &search::Stage| SearchStage { name: stage.name.to_owned(), ms: ms(stage.took) };
+        Self {
+            exact: info.exact,
+            index: info.index.into(),
+            returned: i32::try_from(returned).unwrap_or(i32::MAX),
+            requested: info.requested.cast_signed(),
+            shortfall: is_short.then_some(if info.exhausted {
+                SearchShortfall::NoMoreMatches
+            } else {
+                SearchShortfall::ChangedMeanwhile
+            }),
+            took_ms: ms(info.took),
+            stages: info.stages.iter().map(stage).collect(),
+        }
+    }
+}
+
+fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+/// What produced the hits of a search.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+pub enum SearchIndex {
+    /// A scan that compares every candidate.
+    Exact,
+    /// The HNSW index.
+    Hnsw,
+}
+
+impl From<IndexUsed> for SearchIndex {
+    fn from(index: IndexUsed) -> Self {
+        match index {
+            IndexUsed::Exact => Self::Exact,
+            IndexUsed::Hnsw => Self::Hnsw,
+        }
+    }
+}
+
+/// Why fewer hits came than asked for.
+#[derive(Enum, Clone, Copy, PartialEq, Eq)]
+pub enum SearchShortfall {
+    /// No more chunks are in the collection, or fit the filter.
+    NoMoreMatches,
+    /// Documents were replaced or deleted while the search ran.
+    ChangedMeanwhile,
+}
+
+/// One part of a search.
+#[derive(SimpleObject)]
+pub struct SearchStage {
+    /// `embed` (the query's text), `dense` (the nearest vectors), `fetch` (the chunks).
+    pub name: String,
+    /// How long it took, in milliseconds.
+    pub ms: f64,
+}

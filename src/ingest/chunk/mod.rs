@@ -1,0 +1,109 @@
+//! Chunkers: the text of a document becomes the pieces that are embedded and found.
+//!
+//! One file per chunker, [`chunk`] is the registry. What every chunker shares is here: no chunk
+//! crosses a heading, each is a trimmed slice of the text, and offsets count Unicode characters.
+//! Pure: tokens are counted by what the caller brings.
+
+mod chars;
+mod recursive;
+mod ruler;
+mod sections;
+mod settings;
+
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+use self::ruler::Ruler;
+use super::load::Loaded;
+
+pub use self::settings::{
+    ChunkSettings, Fault, MAX_SEPARATOR_BYTES, MAX_SEPARATORS, MAX_SIZE_CHARACTERS,
+    MAX_SIZE_TOKENS, Strategy, Unit,
+};
+
+/// A piece of a document: `text` equals the characters `start_char..end_char` of [`Loaded::text`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chunk {
+    /// The piece, without whitespace at either end; never empty.
+    pub text: String,
+    /// Offset of its first character, in Unicode scalar values.
+    pub start_char: usize,
+    /// Offset after its last character, in Unicode scalar values.
+    pub end_char: usize,
+    /// How many tokens the counter makes of `text` alone, without special tokens. `None` when the
+    /// unit is characters.
+    pub tokens: Option<u32>,
+    /// Titles of the headings above the piece, outermost first.
+    pub heading_path: Vec<String>,
+}
+
+/// The tokenizer of the embedding model, as far as chunking needs it.
+///
+/// The text of a document is given whole, once, so that chunking takes linear time. Counts of its
+/// parts are then read off the offsets. That is right if whitespace parts tokens, as it does for
+/// `WordPiece` (BERT pre-tokenizers split at whitespace before anything else); a part cut anywhere
+/// else is counted again by itself.
+pub trait CountTokens {
+    /// Byte ranges of the tokens of `text` in order, without special tokens and without truncation.
+    fn token_offsets(&self, text: &str) -> Vec<(usize, usize)>;
+}
+
+/// Why a text could not be chunked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChunkError {
+    /// The settings do not pass [`ChunkSettings::check`].
+    #[error("invalid chunk settings: {}", settings::list(.0))]
+    InvalidSettings(Vec<Fault>),
+}
+
+impl ChunkError {
+    /// The stable code of this error, for clients, logs and metrics.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::InvalidSettings(_) => "INVALID_CHUNK_SETTINGS",
+        }
+    }
+}
+
+/// What a chunker makes: bytes of the text, and how many tokens they are where tokens are the unit.
+struct Piece {
+    range: Range<usize>,
+    tokens: Option<usize>,
+}
+
+/// Cuts a document into chunks, in order of their start. Every character that is not whitespace is
+/// in at least one.
+///
+/// `counter` is not called when the unit is characters.
+///
+/// # Errors
+/// When the settings are at fault.
+pub fn chunk(
+    loaded: &Loaded,
+    settings: &ChunkSettings,
+    counter: &dyn CountTokens,
+) -> Result<Vec<Chunk>, ChunkError> {
+    settings.check().map_err(ChunkError::InvalidSettings)?;
+    let ruler = Ruler::new(&loaded.text, settings.unit, counter);
+    let mut chunks = Vec::new();
+    for section in sections::of(loaded) {
+        let pieces = match settings.strategy {
+            Strategy::Recursive => recursive::chunk(&ruler, section.range, settings),
+        };
+        chunks.extend(pieces.into_iter().map(|piece| {
+            Chunk {
+                text: loaded.text[piece.range.clone()].to_owned(),
+                start_char: ruler.chars().at_byte(piece.range.start),
+                end_char: ruler.chars().at_byte(piece.range.end),
+                tokens: piece
+                    .tokens
+                    .map(|tokens| u32::try_from(tokens).unwrap_or(u32::MAX)),
+                heading_path: section.heading_path.to_vec(),
+            }
+        }));
+    }
+    Ok(chunks)
+}

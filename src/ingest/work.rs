@@ -1,0 +1,451 @@
+//! The job that indexes one version of one document: load, chunk, embed what has no vector yet, show the version.
+//!
+//! Each step commits, so a killed worker's successor goes on where it stopped and a vector once made is kept. A
+//! document that fits one batch takes a single transaction. Every transaction changes the job's row under its lease,
+//! which is the fence: a worker that lost the lease commits nothing.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use metrics::{counter, histogram};
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::chunk::{self, Chunk, ChunkSettings, CountTokens};
+use super::load::{self, Loaded, Section};
+use super::submit::CHUNKS_CONTENT_TYPE;
+use super::{QUEUE, vectors};
+use crate::app::App;
+use crate::embed::{Embedder, Purpose, Tokenize};
+use crate::error::{Code, Error, Result};
+use crate::queue::{ActiveJob, Handler, payload};
+use crate::store::entity::document::{Model as Document, Status};
+use crate::store::entity::run_event::EventKind;
+use crate::store::entity::{chunk as chunk_row, document_content, embedding, embedding_space::Model as Space, job};
+use crate::store::runs::{Happening, append};
+use crate::store::{Doing, Transaction, chunks, collections, documents, embeddings, jobs, spaces};
+
+/// Kind of the job.
+pub const KIND: &str = "ingest_document";
+/// Version of its payload.
+const VERSION: i32 = 1;
+
+/// Unit of the job's progress.
+const UNIT: &str = "chunks";
+
+/// Most chunks of one document: what remains of a 10 MB document cut at the smallest sensible size. A document of
+/// nothing but headings would otherwise make a million.
+const CHUNKS_LIMIT: usize = 100_000;
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Payload {
+    document_id: Uuid,
+    version: i32,
+    run_id: Uuid,
+}
+
+/// The job of a document's newest version.
+pub fn job(app: &App, document: &Document, run: Uuid) -> jobs::NewJob {
+    let payload = Payload { document_id: document.id, version: document.version, run_id: run };
+    jobs::NewJob {
+        id: Uuid::now_v7(),
+        queue: QUEUE,
+        kind: KIND,
+        payload: serde_json::to_value(payload).expect("a payload of ids is JSON"),
+        payload_version: VERSION,
+        max_attempts: app.config.queue.max_attempts,
+        unique_key: None,
+        collection_id: Some(document.collection_id),
+        document_id: Some(document.id),
+        run_id: Some(run),
+        at: app.now(),
+    }
+}
+
+/// Runs such jobs.
+pub struct IngestDocument {
+    app: Arc<App>,
+}
+
+impl IngestDocument {
+    /// A handler.
+    pub fn new(app: Arc<App>) -> Self {
+        Self { app }
+    }
+}
+
+#[async_trait]
+impl Handler for IngestDocument {
+    async fn run(&self, job: &ActiveJob) -> Result<()> {
+        let payload: Payload = payload(&job.row, VERSION)?;
+        let Some(work) = Work::begin(&self.app, job, payload).await? else { return Ok(()) };
+        work.run().await
+    }
+
+    async fn on_retry(&self, tx: &Transaction, job: &job::Model, error: &Error) -> Result<()> {
+        tell_failure(&self.app, tx, job, error, EventKind::DocumentRetrying).await
+    }
+
+    async fn on_dead(&self, tx: &Transaction, job: &job::Model, error: &Error) -> Result<()> {
+        tell_failure(&self.app, tx, job, error, EventKind::DocumentFailed).await
+    }
+}
+
+/// Writes a failed attempt into document and run. A document that is gone or has a newer version is left alone, but
+/// the run is told all the same: it counts what it started.
+async fn tell_failure(app: &App, tx: &Transaction, job: &job::Model, error: &Error, kind: EventKind) -> Result<()> {
+    let Some(run) = job.run_id else { return Ok(()) };
+    let is_final = kind == EventKind::DocumentFailed;
+    let told = (error.code.as_str(), error.message.as_str());
+    let payload: Option<Payload> = payload(job, VERSION).ok();
+    let document = match &payload {
+        Some(payload) => documents::lock(tx, job.tenant_id, payload.document_id).await?,
+        None => None,
+    };
+    let current = document.filter(|document| payload.is_some_and(|payload| payload.version == document.version));
+    let status = if is_final { Status::Error } else { Status::Pending };
+    if let Some(document) = &current {
+        documents::set_status(tx, document.id, status, Some(told), app.now()).await?;
+    }
+    if is_final {
+        counter!("vectorforge_ingest_documents_total", "outcome" => "failed").increment(1);
+    }
+    let happening = Happening {
+        document: current.map(|document| (document.id, status, document.chunk_count)),
+        error: Some(told),
+        failed: i32::from(is_final),
+        ..Happening::new(kind)
+    };
+    append(tx, run, happening).await
+}
+
+/// One attempt at one version.
+struct Work<'a> {
+    app: &'a App,
+    job: &'a ActiveJob,
+    run: Uuid,
+    document: Document,
+    space: Space,
+    embedder: Option<Arc<dyn Embedder>>,
+    content: document_content::Model,
+}
+
+/// Chunks of a version with the vectors that are there.
+struct Batch {
+    chunks: Vec<chunk_row::Model>,
+    vectors: Vec<Vec<f32>>,
+    tokens: i64,
+}
+
+impl<'a> Work<'a> {
+    /// Marks the document as being worked on. `None` where there is nothing to do any more.
+    async fn begin(app: &'a App, job: &'a ActiveJob, payload: Payload) -> Result<Option<Self>> {
+        let row = &job.row;
+        let tx = app.store.begin().await?;
+        let document = documents::lock(&tx, row.tenant_id, payload.document_id).await?;
+        let Some(mut document) = document.filter(|document| document.version == payload.version) else {
+            supersede(tx, row, payload.run_id).await?;
+            return Ok(None);
+        };
+        let content = documents::content(&tx, document.id, document.version).await?;
+        let content = content.ok_or_else(|| Error::internal("read the document", anyhow::anyhow!("no content")))?;
+        let space = spaces::active(&tx, row.tenant_id, document.collection_id).await?;
+        document.status = Status::Processing;
+        documents::set_status(&tx, document.id, document.status, None, app.now()).await?;
+        let happening = Happening {
+            document: Some((document.id, document.status, document.chunk_count)),
+            ..Happening::new(EventKind::DocumentStarted)
+        };
+        append(&tx, payload.run_id, happening).await?;
+        tx.commit().await.doing("start the document")?;
+        let embedder = match &space.model {
+            Some(model) => Some(Arc::clone(app.embedders.get(model)?)),
+            None => None,
+        };
+        Ok(Some(Self { app, job, run: payload.run_id, document, space, embedder, content }))
+    }
+
+    async fn run(self) -> Result<()> {
+        let (known, embedded) =
+            chunks::progress(self.app.store.db(), self.document.id, self.document.version, self.space.id).await?;
+        if known > 0 {
+            tracing::info!(document = %self.document.id, known, embedded, "going on with a document");
+            return self.embed_rest(known, embedded).await;
+        }
+        let (loaded, cut) = self.cut().await?;
+        let body = (!loaded.is_verbatim(&self.content.original) && self.content.body.is_none()).then_some(loaded.text);
+        let rows = self.rows(cut);
+        let total = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+        if rows.len() <= self.app.config.embedding.batch_size || self.is_ready_made() {
+            return self.index_at_once(rows, body, loaded.title).await;
+        }
+        self.write_chunks(rows, body, loaded.title).await?;
+        self.embed_rest(total, 0).await
+    }
+
+    /// Whether every chunk came with its vector: then there is no work that a crash could waste.
+    fn is_ready_made(&self) -> bool {
+        self.space.model.is_none()
+    }
+
+    fn dimensions(&self) -> usize {
+        self.space.dimensions.unsigned_abs() as usize
+    }
+
+    /// Text and chunks, made on a thread that may block.
+    async fn cut(&self) -> Result<(Loaded, Vec<Chunk>)> {
+        let db = self.app.store.db();
+        let collection = collections::by_ids(db, self.document.tenant_id, &[self.document.collection_id]).await?;
+        let collection = collection.into_values().next().ok_or_else(Error::interrupted)?;
+        let settings: ChunkSettings = serde_json::from_value(collection.chunking)
+            .map_err(|cause| Error::internal("read the collection's chunk settings", cause))?;
+        let tokenizer = match &self.embedder {
+            Some(embedder) => Some(embedder.tokenizer().await?),
+            None => None,
+        };
+        let (content, content_type) = (self.content.clone(), self.document.content_type.clone());
+        let work = move || cut(&content, &content_type, &settings, tokenizer.as_deref());
+        let started = Instant::now();
+        let (loaded, chunks, loading) =
+            tokio::task::spawn_blocking(work).await.map_err(|panic| Error::internal("read the document", panic))??;
+        stage("load", loading.as_secs_f64());
+        stage("chunk", (started.elapsed().saturating_sub(loading)).as_secs_f64());
+        if chunks.len() > CHUNKS_LIMIT {
+            let got = format!("{} chunks", chunks.len());
+            let expected = format!("at most {CHUNKS_LIMIT} chunks in a document");
+            return Err(Error::refused(Code::PayloadTooLarge, "document", got, expected));
+        }
+        Ok((loaded, chunks))
+    }
+
+    fn rows(&self, chunks: Vec<Chunk>) -> Vec<chunk_row::Model> {
+        let number = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
+        let row = |(index, chunk): (usize, Chunk)| chunk_row::Model {
+            id: Uuid::now_v7(),
+            tenant_id: self.document.tenant_id,
+            collection_id: self.document.collection_id,
+            document_id: self.document.id,
+            version: self.document.version,
+            index: number(index),
+            text: chunk.text,
+            start_char: number(chunk.start_char),
+            end_char: number(chunk.end_char),
+            token_count: chunk.tokens.map(|tokens| i32::try_from(tokens).unwrap_or(i32::MAX)),
+            page: None,
+            heading_path: chunk.heading_path,
+            metadata: Json::Object(serde_json::Map::new()),
+        };
+        chunks.into_iter().enumerate().map(row).collect()
+    }
+
+    /// A small document: chunks, vectors, switch and the job's end in one transaction.
+    async fn index_at_once(&self, rows: Vec<chunk_row::Model>, body: Option<String>, title: Option<String>) -> Result<()> {
+        let batch = self.embed(rows).await?;
+        let count = i32::try_from(batch.chunks.len()).unwrap_or(i32::MAX);
+        let started = Instant::now();
+        let tx = self.app.store.begin().await?;
+        if !self.is_newest(&tx).await? {
+            return supersede(tx, &self.job.row, self.run).await;
+        }
+        self.write_text(&tx, body, title).await?;
+        let tokens = batch.tokens;
+        self.write_vectors(&tx, &batch, true).await?;
+        chunks::insert(&tx, batch.chunks).await?;
+        jobs::set_progress(&tx, &self.job.row, count.unsigned_abs(), count.unsigned_abs(), UNIT).await?;
+        let counts = Happening { chunks: count, embedded: count, tokens, ..Happening::new(EventKind::DocumentIndexed) };
+        self.finish(tx, counts).await?;
+        stage("write", started.elapsed().as_secs_f64());
+        Ok(())
+    }
+
+    async fn write_chunks(&self, rows: Vec<chunk_row::Model>, body: Option<String>, title: Option<String>) -> Result<()> {
+        let started = Instant::now();
+        let count = i32::try_from(rows.len()).unwrap_or(i32::MAX);
+        let tx = self.app.store.begin().await?;
+        self.write_text(&tx, body, title).await?;
+        chunks::insert(&tx, rows).await?;
+        jobs::set_progress(&tx, &self.job.row, 0, count.unsigned_abs(), UNIT).await?;
+        let happening = Happening {
+            document: Some((self.document.id, Status::Processing, count)),
+            chunks: count,
+            ..Happening::new(EventKind::DocumentChunked)
+        };
+        append(&tx, self.run, happening).await?;
+        tx.commit().await.doing("write chunks")?;
+        stage("write", started.elapsed().as_secs_f64());
+        Ok(())
+    }
+
+    /// Embeds batch by batch what has no vector yet, then shows the version.
+    async fn embed_rest(&self, total: u32, mut done: u32) -> Result<()> {
+        let size = self.app.config.embedding.batch_size as u64;
+        let (db, document) = (self.app.store.db(), &self.document);
+        loop {
+            self.job.check()?;
+            let rows = chunks::without_vector(db, document.id, document.version, self.space.id, size).await?;
+            if rows.is_empty() {
+                break;
+            }
+            let batch = self.embed(rows).await?;
+            done += u32::try_from(batch.chunks.len()).unwrap_or(u32::MAX);
+            self.commit_batch(&batch, done, total).await?;
+        }
+        let tx = self.app.store.begin().await?;
+        if !self.is_newest(&tx).await? {
+            return supersede(tx, &self.job.row, self.run).await;
+        }
+        self.finish(tx, Happening::new(EventKind::DocumentIndexed)).await
+    }
+
+    async fn commit_batch(&self, batch: &Batch, done: u32, total: u32) -> Result<()> {
+        let started = Instant::now();
+        let tx = self.app.store.begin().await?;
+        if !self.is_newest(&tx).await? {
+            return Err(Error::interrupted());
+        }
+        jobs::set_progress(&tx, &self.job.row, done, total, UNIT).await?;
+        self.write_vectors(&tx, batch, false).await?;
+        let happening = Happening {
+            document: Some((self.document.id, Status::Processing, i32::try_from(total).unwrap_or(i32::MAX))),
+            embedded: i32::try_from(batch.chunks.len()).unwrap_or(i32::MAX),
+            tokens: batch.tokens,
+            ..Happening::new(EventKind::ChunksEmbedded)
+        };
+        append(&tx, self.run, happening).await?;
+        tx.commit().await.doing("write vectors")?;
+        stage("write", started.elapsed().as_secs_f64());
+        Ok(())
+    }
+
+    /// The vectors of some chunks: those that the caller brought, the rest made by the model.
+    async fn embed(&self, rows: Vec<chunk_row::Model>) -> Result<Batch> {
+        let dimensions = self.dimensions();
+        let brought = |row: &chunk_row::Model| {
+            vectors::decode(self.content.vectors.as_deref()?, dimensions, usize::try_from(row.index).ok()?)
+        };
+        let mut vectors: Vec<Option<Vec<f32>>> = rows.iter().map(brought).collect();
+        let missing: Vec<usize> = (0..rows.len()).filter(|&index| vectors[index].is_none()).collect();
+        let mut tokens = 0;
+        if !missing.is_empty() {
+            let embedder = self.embedder.as_ref().ok_or_else(|| {
+                Error::internal("embed the document", anyhow::anyhow!("no model, and a chunk without a vector"))
+            })?;
+            let started = Instant::now();
+            let texts = missing.iter().map(|&index| rows[index].text.clone()).collect();
+            for (&index, embedded) in missing.iter().zip(embedder.embed(texts, Purpose::Document).await?) {
+                tokens += i64::from(embedded.tokens);
+                vectors[index] = Some(embedded.vector);
+            }
+            stage("embed", started.elapsed().as_secs_f64());
+        }
+        Ok(Batch { chunks: rows, vectors: vectors.into_iter().flatten().collect(), tokens })
+    }
+
+    /// Locks the document; false where it was deleted or replaced meanwhile.
+    async fn is_newest(&self, tx: &Transaction) -> Result<bool> {
+        let document = documents::lock(tx, self.document.tenant_id, self.document.id).await?;
+        Ok(document.is_some_and(|document| document.version == self.document.version))
+    }
+
+    async fn write_text(&self, tx: &Transaction, body: Option<String>, title: Option<String>) -> Result<()> {
+        if let Some(body) = body {
+            documents::set_body(tx, self.document.id, self.document.version, body).await?;
+        }
+        if let Some(title) = title {
+            documents::set_title(tx, self.document.id, title).await?;
+        }
+        Ok(())
+    }
+
+    async fn write_vectors(&self, tx: &Transaction, batch: &Batch, live: bool) -> Result<()> {
+        let row = |(chunk, vector): (&chunk_row::Model, &Vec<f32>)| embedding::Model {
+            space_id: self.space.id,
+            chunk_id: chunk.id,
+            document_id: chunk.document_id,
+            tenant_id: chunk.tenant_id,
+            live,
+            embedding: vector.clone().into(),
+        };
+        embeddings::insert(tx, batch.chunks.iter().zip(&batch.vectors).map(row).collect()).await
+    }
+
+    /// Shows the version, ends the job, tells the run; all or nothing.
+    async fn finish(&self, tx: Transaction, counts: Happening<'_>) -> Result<()> {
+        documents::switch(&tx, &self.document, self.space.id, self.app.now()).await?;
+        jobs::succeed(&tx, &self.job.row).await?;
+        let (chunks, _) = chunks::progress(&tx, self.document.id, self.document.version, self.space.id).await?;
+        let chunk_count = i32::try_from(chunks).unwrap_or(i32::MAX);
+        let happening = Happening { document: Some((self.document.id, Status::Indexed, chunk_count)), done: 1, ..counts };
+        append(&tx, self.run, happening).await?;
+        tx.commit().await.doing("finish the document")?;
+        counter!("vectorforge_ingest_documents_total", "outcome" => "indexed").increment(1);
+        counter!("vectorforge_ingest_chunks_total").increment(u64::from(chunks));
+        Ok(())
+    }
+}
+
+/// Ends a job whose version nobody waits for any more.
+async fn supersede(tx: Transaction, job: &job::Model, run: Uuid) -> Result<()> {
+    jobs::succeed(&tx, job).await?;
+    append(&tx, run, Happening { done: 1, ..Happening::new(EventKind::DocumentSuperseded) }).await?;
+    tx.commit().await.doing("end a superseded job")?;
+    counter!("vectorforge_ingest_documents_total", "outcome" => "superseded").increment(1);
+    Ok(())
+}
+
+fn stage(name: &'static str, seconds: f64) {
+    histogram!("vectorforge_ingest_stage_duration_seconds", "stage" => name).record(seconds);
+}
+
+/// Loads and chunks; tells how long loading took.
+fn cut(
+    content: &document_content::Model,
+    content_type: &str,
+    settings: &ChunkSettings,
+    tokenizer: Option<&dyn Tokenize>,
+) -> Result<(Loaded, Vec<Chunk>, std::time::Duration)> {
+    let started = Instant::now();
+    if content_type == CHUNKS_CONTENT_TYPE {
+        let (loaded, chunks) = ready_made(content, tokenizer)?;
+        return Ok((loaded, chunks, started.elapsed()));
+    }
+    let refused = |cause: load::LoadError| Error::input("document", cause, "a document with text");
+    let loaded = load::load(content_type.parse().map_err(refused)?, &content.original).map_err(refused)?;
+    let loading = started.elapsed();
+    let counter = Counter(tokenizer);
+    let chunks = chunk::chunk(&loaded, settings, &counter)
+        .map_err(|cause| Error::input("collection.chunking", cause, "chunk settings that hold together"))?;
+    Ok((loaded, chunks, loading))
+}
+
+/// The chunks that the caller cut, at their places in the document's text.
+fn ready_made(
+    content: &document_content::Model,
+    tokenizer: Option<&dyn Tokenize>,
+) -> Result<(Loaded, Vec<Chunk>)> {
+    let unreadable = |cause: anyhow::Error| Error::internal("read the document's chunks", cause);
+    let texts: Vec<String> = serde_json::from_slice(&content.original).map_err(|cause| unreadable(cause.into()))?;
+    let body = content.body.clone().ok_or_else(|| unreadable(anyhow::anyhow!("no text")))?;
+    let separator = super::submit::CHUNK_SEPARATOR.chars().count();
+    let mut start_char = 0;
+    let chunks = texts.into_iter().map(|text| {
+        let end_char = start_char + text.chars().count();
+        let tokens = tokenizer.map(|tokenizer| u32::try_from(tokenizer.offsets(&text).len()).unwrap_or(u32::MAX));
+        let chunk = Chunk { text, start_char, end_char, tokens, heading_path: Vec::new() };
+        start_char = end_char + separator;
+        chunk
+    });
+    let chunks = chunks.collect();
+    Ok((Loaded { text: body, title: None, sections: Vec::<Section>::new() }, chunks))
+}
+
+/// The model's tokenizer as the chunker wants it; without a model nothing is counted.
+struct Counter<'a>(Option<&'a dyn Tokenize>);
+
+impl CountTokens for Counter<'_> {
+    fn token_offsets(&self, text: &str) -> Vec<(usize, usize)> {
+        self.0.map(|tokenizer| tokenizer.offsets(text)).unwrap_or_default()
+    }
+}

@@ -1,0 +1,25 @@
+//! VectorForge: a semantic search and RAG backend, one binary over one PostgreSQL.
+//!
+//! In reading order: [`config`] and [`error`]; [`app`], what everything shares; the use cases [`collection`],
+//! [`ingest`] and [`search`]; what they stand on: [`store`] (PostgreSQL), [`queue`] (durable jobs), [`embed`] (models);
+//! what stands before them: [`graphql`] (the schema) and [`http`] (the server).
+
+pub mod config;
+pub mod error;
+pub mod id;
+
+pub mod app;
+pub mod process;
+pub mod tasks;
+
+pub mod collection;
+pub mod ingest;
+pub mod search;
+
+pub mod embed;
+pub mod queue;
+pub mod store;
+
+pub mod graphql;
+pub mod http;
+pub mod telemetry;

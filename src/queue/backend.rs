@@ -1,0 +1,173 @@
+//! Our `jobs` table as an apalis backend.
+//!
+//! `Persisted` polls its heartbeat and its acknowledgements only while its worker asks for more, so neither is used:
+//! leases are renewed by [`super::leases`], and a job's end is written by its handler. What is left for apalis is
+//! fetching, running and draining.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use apalis_core::backend::persistence::{Persisted, Persistence, TaskEvent};
+use apalis_core::backend::{Backend, BackendConfig, finalize::Ephemeral};
+use apalis_core::task::Task;
+use apalis_core::worker::context::WorkerContext;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tower::layer::util::Identity;
+
+use super::{ActiveJob, Leases};
+use crate::error::Result;
+use crate::store::listen::{JOBS_CHANNEL, Signals};
+use crate::store::{Store, jobs};
+
+/// A taken job with the slot that it occupies until it is dropped.
+#[derive(Debug, Clone)]
+pub struct TakenJob {
+    /// The job.
+    pub job: ActiveJob,
+    _slot: Arc<OwnedSemaphorePermit>,
+}
+
+/// Takes jobs of one queue, never more than can start at once.
+#[derive(Debug, Clone)]
+pub struct JobSource {
+    queue: &'static str,
+    store: Store,
+    signals: Signals,
+    leases: Leases,
+    slots: Arc<Semaphore>,
+    poll: Duration,
+}
+
+impl JobSource {
+    /// A source over one queue with `concurrency` slots, which looks at least every `poll`.
+    pub fn new(
+        queue: &'static str,
+        store: Store,
+        signals: Signals,
+        leases: Leases,
+        concurrency: usize,
+        poll: Duration,
+    ) -> Self {
+        Self { queue, store, signals, leases, slots: Arc::new(Semaphore::new(concurrency)), poll }
+    }
+
+    /// Waits until there is a job and a slot for it. A database that does not answer is waited for.
+    async fn take(&self) -> Vec<TakenJob> {
+        loop {
+            let slots = self.free_slots().await;
+            let mut waiter = self.signals.join(JOBS_CHANNEL, self.queue);
+            match self.lease(slots).await {
+                Ok(taken) if !taken.is_empty() => return taken,
+                Ok(_) => {}
+                Err(error) => tracing::warn!(queue = self.queue, cause = ?error.cause, "{error}"),
+            }
+            let _ = tokio::time::timeout(self.poll, waiter.signal()).await;
+        }
+    }
+
+    /// At least one slot, and as many more as are free.
+    async fn free_slots(&self) -> Vec<OwnedSemaphorePermit> {
+        let acquire = || self.slots.clone().acquire_owned();
+        let mut slots = vec![acquire().await.expect("the semaphore is never closed")];
+        slots.extend(std::iter::from_fn(|| self.slots.clone().try_acquire_owned().ok()));
+        slots
+    }
+
+    async fn lease(&self, slots: Vec<OwnedSemaphorePermit>) -> Result<Vec<TakenJob>> {
+        let Leases { holder, duration, .. } = &self.leases;
+        let rows = jobs::lease(self.store.db(), self.queue, *holder, *duration, slots.len()).await?;
+        let taken = rows.into_iter().zip(slots).map(|(row, slot)| TakenJob {
+            job: ActiveJob { stop: self.leases.watch(&row), row },
+            _slot: Arc::new(slot),
+        });
+        Ok(taken.collect())
+    }
+}
+
+/// Never made: every fault is waited out in [`JobSource::take`].
+#[derive(Debug, thiserror::Error)]
+pub enum Never {}
+
+impl Persistence for JobSource {
+    type Compact = TakenJob;
+    type Response = ();
+    type Error = Never;
+
+    async fn register(&mut self, _: &WorkerContext) -> Result<(), Never> {
+        Ok(())
+    }
+
+    async fn heartbeat(&mut self, _: &WorkerContext) -> Result<(), Never> {
+        Ok(())
+    }
+
+    async fn fetch_next(&mut self, _: &WorkerContext) -> Result<Vec<Task<TakenJob>>, Never> {
+        Ok(self.take().await.into_iter().map(Task::new).collect())
+    }
+
+    /// Nothing: the leases of all jobs that were not settled are given back when the process stops.
+    async fn reenqueue_abandoned(&mut self, tasks: Vec<Task<TakenJob>>, _: &WorkerContext) -> Result<u64, Never> {
+        Ok(tasks.len() as u64)
+    }
+
+    async fn handle_events(&mut self, _: Vec<TaskEvent<()>>, _: &WorkerContext) -> Result<(), Never> {
+        Ok(())
+    }
+
+    /// Nothing is pushed through apalis: jobs are enqueued in the transaction of their rows.
+    async fn push_tasks(&mut self, _: Vec<Task<TakenJob>>) -> Result<(), Never> {
+        Ok(())
+    }
+}
+
+/// apalis's `Persisted` over a [`JobSource`], as a backend.
+pub struct JobBackend(Persisted<JobSource>);
+
+/// `Persisted` wants an interval for the heartbeat that we do not use.
+const UNUSED_HEARTBEAT: Duration = Duration::from_secs(3600);
+
+impl JobBackend {
+    /// A backend over a source.
+    pub fn new(source: JobSource) -> Self {
+        Self(Persisted::new(source))
+    }
+}
+
+impl Backend for JobBackend {
+    type Task = Task<TakenJob>;
+    type Error = Never;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>, worker: &WorkerContext) -> Poll<Result<(), Never>> {
+        self.0.poll_ready(cx, worker, UNUSED_HEARTBEAT)
+    }
+
+    fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        worker: &WorkerContext,
+    ) -> Poll<Option<Result<Task<TakenJob>, Never>>> {
+        self.0.poll_next(cx, worker)
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>, worker: &WorkerContext) -> Poll<Result<(), Never>> {
+        self.0.poll_close(cx, worker)
+    }
+}
+
+impl BackendConfig for JobBackend {
+    type Args = TakenJob;
+    type Id = uuid::Uuid;
+    // Not what it says: only that tasks come as they are run, without a codec of apalis's own.
+    type Kind = Ephemeral;
+    type Config = ();
+    type Layer = Identity;
+
+    fn config(&self) -> &() {
+        &()
+    }
+
+    fn middleware(&mut self, _: &mut WorkerContext) -> Identity {
+        Identity::new()
+    }
+}

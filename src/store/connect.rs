@@ -1,0 +1,140 @@
+//! Connecting, checking the server, migrating.
+
+use std::time::Duration;
+
+use migration::{Migrator, MigratorTrait};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement, TransactionTrait};
+use tokio::time::Instant;
+
+use super::Store;
+use crate::config::DatabaseSettings;
+use crate::error::Error;
+
+/// Why the database cannot be used. Each sentence says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// No answer within `database.connect_timeout_ms`.
+    #[error("the database did not answer within {} s: {cause}; check DATABASE_URL and that the server runs", limit.as_secs())]
+    NoAnswer {
+        /// The limit.
+        limit: Duration,
+        /// The last failure.
+        cause: sea_orm::DbErr,
+    },
+    /// The extension is not in this database.
+    #[error("pgvector is not installed in this database; as its owner run: CREATE EXTENSION vector ({0})")]
+    NoPgvector(String),
+    /// The extension lacks iterative scans.
+    #[error("pgvector {found} is too old: 0.8 or newer is needed; install it, then run: ALTER EXTENSION vector UPDATE")]
+    OldPgvector {
+        /// Its version.
+        found: String,
+    },
+    /// A statement failed.
+    #[error("could not {doing}: {cause}")]
+    Failed {
+        /// What was being done.
+        doing: &'static str,
+        /// Why.
+        cause: sea_orm::DbErr,
+    },
+}
+
+/// The oldest pgvector with iterative scans, without which a filtered search silently loses hits.
+const OLDEST_PGVECTOR: (u32, u32) = (0, 8);
+
+/// First and longest wait between two attempts to connect.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3));
+
+/// The key of the advisory lock that lets one process migrate at a time: sea-orm takes none.
+const MIGRATION_LOCK: i64 = 0x7665_6374_6f72;
+
+impl Store {
+    /// Connects with backoff until `database.connect_timeout_ms`, and refuses a server without pgvector 0.8.
+    pub async fn connect(config: &DatabaseSettings, url: &str) -> Result<Self, ConnectError> {
+        let db = connect_with_backoff(config, url).await?;
+        check_pgvector(&db).await?;
+        Ok(Self { db })
+    }
+
+    /// Brings the schema up to date. Several processes may call it at once: one migrates, the others wait.
+    pub async fn migrate(&self) -> Result<(), ConnectError> {
+        let failed = |doing| move |cause| ConnectError::Failed { doing, cause };
+        let lock = self.db.begin().await.map_err(failed("begin the migration"))?;
+        lock.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
+            .await
+            .map_err(failed("wait for another process's migration"))?;
+        Migrator::up(&self.db, None).await.map_err(failed("migrate the database"))?;
+        lock.commit().await.map_err(failed("end the migration"))
+    }
+
+    /// Undoes the last migrations.
+    pub async fn migrate_down(&self, steps: u32) -> Result<(), ConnectError> {
+        let failed = |cause| ConnectError::Failed { doing: "migrate the database down", cause };
+        Migrator::down(&self.db, Some(steps)).await.map_err(failed)
+    }
+
+    /// The version of pgvector in this database; `None` where it is not installed.
+    pub async fn pgvector_version(&self) -> crate::error::Result<Option<String>> {
+        installed_version(&self.db).await.map_err(|cause| Error::unavailable("read pgvector's version", cause))
+    }
+
+    /// Whether every migration of this binary is applied.
+    pub async fn is_migrated(&self) -> Result<bool, sea_orm::DbErr> {
+        Ok(Migrator::get_pending_migrations(&self.db).await?.is_empty())
+    }
+}
+
+async fn connect_with_backoff(config: &DatabaseSettings, url: &str) -> Result<DatabaseConnection, ConnectError> {
+    let deadline = Instant::now() + config.connect_timeout;
+    let mut wait = BACKOFF.0;
+    loop {
+        let cause = match Database::connect(options(config, url)).await {
+            Ok(db) => return Ok(db),
+            Err(cause) => cause,
+        };
+        if Instant::now() + wait > deadline {
+            return Err(ConnectError::NoAnswer { limit: config.connect_timeout, cause });
+        }
+        tracing::warn!(%cause, wait_ms = wait.as_millis() as u64, "database does not answer yet");
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(BACKOFF.1);
+    }
+}
+
+fn options(config: &DatabaseSettings, url: &str) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options
+        .max_connections(config.pool_size + config.pool_overflow)
+        .min_connections(0)
+        .acquire_timeout(config.acquire_timeout)
+        .connect_timeout(config.acquire_timeout)
+        .max_lifetime(config.recycle)
+        .test_before_acquire(config.pre_ping)
+        .sqlx_logging(config.statement_log)
+        .sqlx_slow_statements_logging_settings(log::LevelFilter::Warn, config.slow_statement);
+    if !config.prepared_statements {
+        options.map_sqlx_postgres_opts(|options| options.statement_cache_capacity(0));
+    }
+    options
+}
+
+async fn check_pgvector(db: &DatabaseConnection) -> Result<(), ConnectError> {
+    if let Err(cause) = db.execute_unprepared("CREATE EXTENSION IF NOT EXISTS vector").await
+        && installed_version(db).await?.is_none()
+    {
+        return Err(ConnectError::NoPgvector(cause.to_string()));
+    }
+    let found = installed_version(db).await?.unwrap_or_default();
+    let mut parts = found.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    let version = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
+    if version < OLDEST_PGVECTOR { Err(ConnectError::OldPgvector { found }) } else { Ok(()) }
+}
+
+async fn installed_version(db: &DatabaseConnection) -> Result<Option<String>, ConnectError> {
+    let question =
+        Statement::from_string(DbBackend::Postgres, "SELECT extversion FROM pg_extension WHERE extname = 'vector'");
+    let failed = |cause| ConnectError::Failed { doing: "read pgvector's version", cause };
+    let row = db.query_one_raw(question).await.map_err(failed)?;
+    row.map(|row| row.try_get_by_index(0)).transpose().map_err(failed)
+}

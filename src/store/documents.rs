@@ -1,0 +1,324 @@
+//! Questions about documents and their contents. One under a deleted collection is never seen.
+
+use std::collections::HashMap;
+
+use sea_orm::sea_query::{Expr, LockType, OnConflict};
+use sea_orm::{
+    ActiveEnum, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult,
+    QueryFilter, QuerySelect, Select, Statement, prelude::DateTimeUtc,
+};
+use serde_json::Value as Json;
+use uuid::Uuid;
+
+use super::entity::document::{ActiveModel, Column, Entity, Model, Status};
+use super::entity::document_content;
+use super::{Doing, TenantId, embeddings, execute, spaces};
+use crate::error::{Error, Result};
+
+/// Documents that readers may see: the tenant's, under collections that are not deleted.
+fn visible(tenant: TenantId) -> Select<Entity> {
+    Entity::find().filter(Column::TenantId.eq(tenant)).filter(Expr::cust(
+        "EXISTS (SELECT 1 FROM collections WHERE collections.id = documents.collection_id AND deleted_at IS NULL)",
+    ))
+}
+
+/// Those of `ids` that are there.
+pub async fn by_ids(db: &impl ConnectionTrait, tenant: TenantId, ids: &[Uuid]) -> Result<HashMap<Uuid, Model>> {
+    let question = visible(tenant).filter(Column::Id.is_in(ids.iter().copied()));
+    let rows = question.all(db).await.doing("read documents")?;
+    Ok(rows.into_iter().map(|row| (row.id, row)).collect())
+}
+
+/// The one, or `NOT_FOUND` that names `field`.
+pub async fn get(db: &impl ConnectionTrait, tenant: TenantId, field: &str, id: Uuid) -> Result<Model> {
+    by_ids(db, tenant, &[id])
+        .await?
+        .remove(&id)
+        .ok_or_else(|| Error::not_found(field, "document", crate::id::Kind::Document.encode(id)))
+}
+
+/// The row, locked until the transaction ends, for the job that works on it. `None` where it was deleted.
+pub async fn lock(db: &impl ConnectionTrait, tenant: TenantId, id: Uuid) -> Result<Option<Model>> {
+    visible(tenant)
+        .filter(Column::Id.eq(id))
+        .lock(LockType::NoKeyUpdate)
+        .one(db)
+        .await
+        .doing("lock the document")
+}
+
+/// Which of a collection's documents a list shows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct DocumentFilter {
+    /// In this status.
+    pub status: Option<Status>,
+    /// From this source.
+    pub source_uri: Option<String>,
+    /// With this content (SHA-256).
+    pub content_hash: Option<Vec<u8>>,
+}
+
+impl DocumentFilter {
+    /// The condition over `documents`, and the values of its parameters `$2`-`$4`; `$1` are the collections.
+    const SQL: &str = "($2::text IS NULL OR status = $2) AND ($3::text IS NULL OR source_uri = $3)
+        AND ($4::bytea IS NULL OR content_hash = $4)";
+
+    fn values(&self, collections: &[Uuid]) -> [sea_orm::Value; 4] {
+        [
+            collections.to_vec().into(),
+            self.status.map(|status| status.to_value()).into(),
+            self.source_uri.clone().into(),
+            self.content_hash.clone().into(),
+        ]
+    }
+}
+
+/// One page of each collection's documents in order of creation: up to `limit` after the given id. The caller has seen
+/// that the collections are the tenant's.
+pub async fn pages(
+    db: &impl ConnectionTrait,
+    collections: &[Uuid],
+    filter: &DocumentFilter,
+    after: Option<Uuid>,
+    limit: u64,
+) -> Result<HashMap<Uuid, Vec<Model>>> {
+    let sql = format!(
+        "SELECT d.* FROM unnest($1::uuid[]) AS c (id) CROSS JOIN LATERAL (
+             SELECT * FROM documents WHERE collection_id = c.id AND id > $5 AND {} ORDER BY id LIMIT $6
+         ) d ORDER BY d.id",
+        DocumentFilter::SQL
+    );
+    let page = [after.unwrap_or(Uuid::nil()).into(), limit.cast_signed().into()];
+    let values = filter.values(collections).into_iter().chain(page);
+    let question = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
+    let mut pages: HashMap<Uuid, Vec<Model>> = HashMap::new();
+    for row in Model::find_by_statement(question).all(db).await.doing("list documents")? {
+        pages.entry(row.collection_id).or_default().push(row);
+    }
+    Ok(pages)
+}
+
+/// How many documents of each collection the filter shows.
+pub async fn counts(
+    db: &impl ConnectionTrait,
+    collections: &[Uuid],
+    filter: &DocumentFilter,
+) -> Result<HashMap<Uuid, u64>> {
+    let sql = format!(
+        "SELECT collection_id, count(*) FROM documents WHERE collection_id = ANY($1) AND {} GROUP BY collection_id",
+        DocumentFilter::SQL
+    );
+    let question = Statement::from_sql_and_values(DbBackend::Postgres, sql, filter.values(collections));
+    let rows = db.query_all_raw(question).await.doing("count documents")?;
+    rows.iter()
+        .map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index::<i64>(1)?.cast_unsigned())))
+        .collect::<Result<_, sea_orm::DbErr>>()
+        .doing("count documents")
+}
+
+/// The collection's documents that a submission may mean: those from one of the sources, and those without a source
+/// with one of the contents. The caller holds the collection's lock.
+pub async fn same_as(
+    db: &impl ConnectionTrait,
+    collection: Uuid,
+    source_uris: Vec<String>,
+    content_hashes: Vec<Vec<u8>>,
+) -> Result<Vec<Model>> {
+    let by_content = Condition::all().add(Column::SourceUri.is_null()).add(Column::ContentHash.is_in(content_hashes));
+    Entity::find()
+        .filter(Column::CollectionId.eq(collection))
+        .filter(Condition::any().add(Column::SourceUri.is_in(source_uris)).add(by_content))
+        .lock(LockType::NoKeyUpdate)
+        .all(db)
+        .await
+        .doing("look for the same documents")
+}
+
+/// Inserts or, by id, overwrites what a submission changes: content, attributes, version, status. What readers see
+/// of the indexed version (`indexed_version`, counts) stays.
+pub async fn upsert(db: &impl ConnectionTrait, rows: Vec<Model>) -> Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let overwrite = OnConflict::column(Column::Id)
+        .update_columns([
+            Column::Title,
+            Column::Author,
+            Column::Tags,
+            Column::ContentType,
+            Column::ContentHash,
+            Column::SizeBytes,
+            Column::Metadata,
+            Column::Status,
+            Column::ErrorCode,
+            Column::ErrorMessage,
+            Column::Version,
+            Column::UpdatedAt,
+        ])
+        .to_owned();
+    let rows = rows.into_iter().map(ActiveModel::from).map(|mut row| {
+        row.reset_all_for_insert();
+        row
+    });
+    Entity::insert_many(rows).on_conflict(overwrite).exec_without_returning(db).await.doing("write documents")?;
+    Ok(())
+}
+
+/// Marks every column as set, so that an unchanged row can be inserted.
+trait ResetForInsert {
+    fn reset_all_for_insert(&mut self);
+}
+
+impl ResetForInsert for ActiveModel {
+    fn reset_all_for_insert(&mut self) {
+        use sea_orm::{ActiveModelTrait, Iterable};
+        Column::iter().for_each(|column| self.reset(column));
+    }
+}
+
+/// What to change; `None` leaves a field as it is.
+#[derive(Debug, Clone, Default)]
+pub struct DocumentChange {
+    /// New title.
+    pub title: Option<String>,
+    /// New metadata, replacing the old.
+    pub metadata: Option<Json>,
+}
+
+/// Changes attributes; chunks and vectors stay. `None` where there is no such document.
+pub async fn update(
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    id: Uuid,
+    change: DocumentChange,
+    at: DateTimeUtc,
+) -> Result<Option<Model>> {
+    let Some(row) = lock(db, tenant, id).await? else { return Ok(None) };
+    let mut changed: ActiveModel = row.into();
+    changed.updated_at = Set(at);
+    change.title.into_iter().for_each(|title| changed.title = Set(Some(title)));
+    change.metadata.into_iter().for_each(|metadata| changed.metadata = Set(metadata));
+    Ok(Some(Entity::update(changed).exec(db).await.doing("update the document")?))
+}
+
+/// Writes where the newest version stands.
+pub async fn set_status(
+    db: &impl ConnectionTrait,
+    id: Uuid,
+    status: Status,
+    error: Option<(&str, &str)>,
+    at: DateTimeUtc,
+) -> Result<()> {
+    let change = ActiveModel {
+        status: Set(status),
+        error_code: Set(error.map(|(code, _)| code.to_owned())),
+        error_message: Set(error.map(|(_, message)| message.to_owned())),
+        updated_at: Set(at),
+        ..Default::default()
+    };
+    Entity::update_many().set(change).filter(Column::Id.eq(id)).exec(db).await.doing("write the document's status")?;
+    Ok(())
+}
+
+/// Makes a complete version the one that readers see, and drops what belonged to older ones.
+pub async fn switch(db: &impl ConnectionTrait, document: &Model, space: Uuid, at: DateTimeUtc) -> Result<()> {
+    let (id, version) = (document.id, document.version);
+    embeddings::switch(db, space, id, version).await?;
+    execute(
+        db,
+        "drop the old version's chunks",
+        "DELETE FROM chunks WHERE document_id = $1 AND version < $2",
+        [id.into(), version.into()],
+    )
+    .await?;
+    execute(
+        db,
+        "drop the old version's content",
+        "DELETE FROM document_contents WHERE document_id = $1 AND version < $2",
+        [id.into(), version.into()],
+    )
+    .await?;
+    execute(
+        db,
+        "show the new version",
+        "UPDATE documents SET status = 'INDEXED', error_code = NULL, error_message = NULL, indexed_version = $2,
+             indexed_at = $3, updated_at = $3,
+             (chunk_count, token_count) = (SELECT count(*), coalesce(sum(c.token_count), 0) FROM chunks c
+                                           WHERE c.document_id = $1 AND c.version = $2)
+         WHERE id = $1",
+        [id.into(), version.into(), at.into()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Deletes a document with everything under it. False where there is no such document.
+pub async fn delete(db: &impl ConnectionTrait, tenant: TenantId, id: Uuid) -> Result<bool> {
+    let Some(document) = lock(db, tenant, id).await? else { return Ok(false) };
+    for space in spaces::ids_of(db, document.collection_id).await? {
+        embeddings::delete_of(db, space, &[id]).await?;
+    }
+    Entity::delete_by_id(id).exec(db).await.doing("delete the document")?;
+    Ok(true)
+}
+
+/// What was submitted as a version.
+pub async fn content(db: &impl ConnectionTrait, document: Uuid, version: i32) -> Result<Option<document_content::Model>> {
+    document_content::Entity::find_by_id((document, version)).one(db).await.doing("read the document's content")
+}
+
+/// The stored text of each document's visible version: what `startChar` and `endChar` of its chunks count in.
+pub async fn texts(db: &impl ConnectionTrait, tenant: TenantId, ids: &[Uuid]) -> Result<HashMap<Uuid, String>> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        id: Uuid,
+        text: String,
+    }
+    let question = Statement::from_sql_and_values(
+        DbBackend::Postgres,
+        "SELECT d.id, coalesce(c.body, convert_from(c.original, 'UTF8')) AS text
+         FROM documents d JOIN document_contents c ON c.document_id = d.id AND c.version = d.indexed_version
+         WHERE d.tenant_id = $1 AND d.id = ANY($2)",
+        [tenant.into(), ids.to_vec().into()],
+    );
+    let rows = Row::find_by_statement(question).all(db).await.doing("read documents' texts")?;
+    Ok(rows.into_iter().map(|row| (row.id, row.text)).collect())
+}
+
+/// Stores what was submitted.
+pub async fn insert_contents(db: &impl ConnectionTrait, rows: Vec<document_content::Model>) -> Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let rows = rows.into_iter().map(document_content::ActiveModel::from);
+    document_content::Entity::insert_many(rows)
+        .exec_without_returning(db)
+        .await
+        .doing("store the documents' contents")?;
+    Ok(())
+}
+
+/// Stores the text that the loader made of the original.
+pub async fn set_body(db: &impl ConnectionTrait, document: Uuid, version: i32, body: String) -> Result<()> {
+    use document_content::{ActiveModel, Column, Entity};
+    Entity::update_many()
+        .set(ActiveModel { body: Set(Some(body)), ..Default::default() })
+        .filter(Column::DocumentId.eq(document))
+        .filter(Column::Version.eq(version))
+        .exec(db)
+        .await
+        .doing("store the document's text")?;
+    Ok(())
+}
+
+/// Sets a title found in the content, where the caller gave none.
+pub async fn set_title(db: &impl ConnectionTrait, id: Uuid, title: String) -> Result<()> {
+    Entity::update_many()
+        .set(ActiveModel { title: Set(Some(title)), ..Default::default() })
+        .filter(Column::Id.eq(id))
+        .filter(Column::Title.is_null())
+        .exec(db)
+        .await
+        .doing("write the document's title")?;
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! Metrics in Prometheus form: names begin with `vectorforge_` and end in their unit.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+use crate::app::App;
+use crate::error::Result;
+use crate::store::stats::{self, QueueDepth};
+
+/// Bounds of all histograms of seconds: a millisecond is a fast search, a minute a long job.
+const SECONDS: [f64; 15] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+/// How often the recorder drops what it holds of histograms that were not read.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// How often figures that are asked of the database are renewed: below the usual scrape interval of 15 s.
+const GAUGE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Every queue and state that is told even while it is empty: a gauge that vanishes at zero hides an outage.
+const STATES: [&str; 5] = ["SCHEDULED", "PENDING", "RUNNING", "RETRYING", "DEAD"];
+
+/// Installs the process's recorder.
+///
+/// # Errors
+/// Where one is installed already.
+pub fn install() -> anyhow::Result<PrometheusHandle> {
+    let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?;
+    let handle = builder.install_recorder()?;
+    describe();
+    Ok(handle)
+}
+
+fn describe() {
+    describe_counter!("vectorforge_http_requests_total", "HTTP requests by route, method and status");
+    describe_histogram!("vectorforge_http_request_duration_seconds", Unit::Seconds, "HTTP requests by route");
+    describe_gauge!("vectorforge_websockets", "WebSockets open now");
+    describe_counter!("vectorforge_graphql_requests_total", "GraphQL requests by code of the first error, or OK");
+    describe_histogram!("vectorforge_graphql_field_duration_seconds", Unit::Seconds, "Root fields");
+    describe_counter!("vectorforge_search_requests_total", "Searches by error code, or OK");
+    describe_counter!("vectorforge_search_exact_fallbacks_total", "Index searches answered exactly instead");
+    describe_histogram!("vectorforge_search_duration_seconds", Unit::Seconds, "Searches");
+    describe_histogram!("vectorforge_search_stage_duration_seconds", Unit::Seconds, "Parts of searches");
+    describe_counter!("vectorforge_ingest_documents_total", "Documents that reached an end, by outcome");
+    describe_counter!("vectorforge_ingest_chunks_total", "Chunks indexed");
+    describe_histogram!("vectorforge_ingest_stage_duration_seconds", Unit::Seconds, "Parts of ingest jobs");
+    describe_counter!("vectorforge_job_attempts_total", "Attempts of jobs by kind and error code, or OK");
+    describe_histogram!("vectorforge_job_duration_seconds", Unit::Seconds, "Attempts of jobs by kind");
+    describe_gauge!("vectorforge_jobs", "Unfinished and dead jobs by queue and state");
+    describe_gauge!("vectorforge_job_oldest_pending_seconds", Unit::Seconds, "Age of the oldest due job by queue");
+    describe_gauge!("vectorforge_database_connections", "Connections of the pool by state");
+}
+
+/// Keeps the figures that are asked of the database and of the recorder, for ever.
+pub async fn keep(app: Arc<App>, recorder: PrometheusHandle) -> Result<()> {
+    let (mut asked, mut upkeep) = (tokio::time::interval(GAUGE_INTERVAL), tokio::time::interval(UPKEEP));
+    loop {
+        tokio::select! {
+            _ = upkeep.tick() => recorder.run_upkeep(),
+            _ = asked.tick() => match stats::queue_depths(app.store.db()).await {
+                Ok(depths) => tell_queues(&app, &depths),
+                Err(error) => tracing::warn!(cause = ?error.cause, "{error}"),
+            },
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
+fn tell_queues(app: &App, depths: &[QueueDepth]) {
+    for queue in app.queues() {
+        let of_queue = || depths.iter().filter(|depth| depth.queue == queue.name);
+        for state in STATES {
+            let jobs: i64 = of_queue().filter(|depth| depth.state == state).map(|depth| depth.jobs).sum();
+            gauge!("vectorforge_jobs", "queue" => queue.name, "state" => state).set(jobs as f64);
+        }
+        let oldest = of_queue().map(|depth| depth.oldest_due_s).fold(0.0, f64::max);
+        gauge!("vectorforge_job_oldest_pending_seconds", "queue" => queue.name).set(oldest);
+    }
+}
+
+/// Renews the figures that cost nothing to ask, at each scrape.
+pub fn tell_pool(app: &App) {
+    let pool = app.store.pool();
+    let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
+    gauge!("vectorforge_database_connections", "state" => "idle").set(f64::from(idle));
+    gauge!("vectorforge_database_connections", "state" => "active").set(f64::from(pool.size().saturating_sub(idle)));
+}
