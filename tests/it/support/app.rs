@@ -1,0 +1,150 @@
+//! An application over a database of its own, served on a free port.
+
+use std::sync::Arc;
+
+use metrics_exporter_prometheus::PrometheusBuilder;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use vectorforge::app::App;
+use vectorforge::config::{Config, Machine, Sources};
+use vectorforge::embed::{Embedder, Embedders};
+use vectorforge::http::{self, Server};
+use vectorforge::store::Store;
+use vectorforge::store::listen::Signals;
+use vectorforge::tasks::Tasks;
+
+use super::database::TestDatabase;
+use super::embedder::WordEmbedder;
+use super::until;
+
+/// A running application. Dropped, it stops and its database goes.
+pub struct TestApp {
+    /// What it is made of.
+    pub app: Arc<App>,
+    /// Where it listens: `127.0.0.1:port`.
+    pub address: String,
+    /// Keeps connections open between requests.
+    pub client: reqwest::Client,
+    stop: CancellationToken,
+    _tasks: Tasks,
+    /// Last, so that it is dropped last.
+    pub database: Arc<TestDatabase>,
+}
+
+/// How to run it.
+pub struct TestAppBuilder {
+    overrides: Vec<(String, String)>,
+    embedders: Vec<Arc<dyn Embedder>>,
+    database: Option<Arc<TestDatabase>>,
+    workers: bool,
+}
+
+impl TestApp {
+    /// With workers and the test embedder.
+    pub async fn start() -> Self {
+        Self::builder().start().await
+    }
+
+    /// With choices.
+    pub fn builder() -> TestAppBuilder {
+        TestAppBuilder { overrides: Vec::new(), embedders: Vec::new(), database: None, workers: true }
+    }
+
+    /// Waits until no job is unfinished.
+    pub async fn drain(&self) {
+        let open = "SELECT count(*) FROM jobs WHERE state IN ('SCHEDULED', 'PENDING', 'RUNNING', 'RETRYING')";
+        until("all jobs to end", async || (self.database.number(open).await == 0).then_some(())).await;
+    }
+}
+
+impl TestAppBuilder {
+    /// With a setting.
+    pub fn set(mut self, key: &str, value: impl ToString) -> Self {
+        self.overrides.push((key.to_owned(), value.to_string()));
+        self
+    }
+
+    /// With another embedder than the usual one.
+    pub fn embedder(mut self, embedder: Arc<dyn Embedder>) -> Self {
+        self.embedders.push(embedder);
+        self
+    }
+
+    /// Over another application's database.
+    pub fn database(mut self, database: Arc<TestDatabase>) -> Self {
+        self.database = Some(database);
+        self
+    }
+
+    /// Over a database that belongs to another process.
+    pub fn database_url(mut self, url: String) -> Self {
+        self.database = Some(Arc::new(TestDatabase::of_another(url)));
+        self
+    }
+
+    /// Without workers: jobs stay where they are.
+    pub fn without_workers(mut self) -> Self {
+        self.workers = false;
+        self
+    }
+
+    /// Runs it.
+    pub async fn start(self) -> TestApp {
+        let database = match self.database {
+            Some(database) => database,
+            None => Arc::new(TestDatabase::create().await),
+        };
+        let config = config(self.overrides);
+        let store = Store::connect(&config.database, &database.url).await.expect("the test database answers");
+        let mut embedders = Embedders::default();
+        for embedder in self.embedders {
+            embedders = embedders.with(embedder);
+        }
+        if embedders.models().is_empty() {
+            embedders = embedders.with(Arc::new(WordEmbedder::default()));
+        }
+        let app = Arc::new(App { config, store, signals: Signals::default(), embedders });
+        let (stop, mut tasks) = (CancellationToken::new(), Tasks::default());
+        tasks.spawn("signals", app.signals.clone().listen(app.store.clone()));
+        if self.workers {
+            app.spawn_workers(&mut tasks, &stop);
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address").to_string();
+        let metrics = PrometheusBuilder::new().build_recorder().handle();
+        let router = Server::new(app.clone(), metrics, stop.clone()).router();
+        tasks.spawn("http", http::serve(listener, router, stop.clone(), std::time::Duration::ZERO));
+        TestApp { app, address, client: client(), stop, _tasks: tasks, database }
+    }
+}
+
+/// A client for HTTP. It wants a TLS provider even where no TLS is spoken.
+fn client() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
+}
+
+/// Settings for tests: quick to notice a lost worker, few connections each.
+fn config(overrides: Vec<(String, String)>) -> Config {
+    let quick = [
+        ("data_dir", "/nowhere"),
+        ("database.pool_size", "8"),
+        ("database.pool_overflow", "0"),
+        ("queue.lease_ms", "2000"),
+        ("queue.heartbeat_ms", "200"),
+        ("queue.poll_ms", "200"),
+        ("queue.backoff_base_ms", "10"),
+        ("queue.backoff_max_ms", "50"),
+        ("http.shutdown_grace_ms", "0"),
+    ];
+    let quick = quick.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let machine = Machine { cores: 2, root: false, home: None, xdg_data_home: None };
+    let sources = Sources { overrides: quick.into_iter().chain(overrides).collect(), ..Sources::default() };
+    Config::load(&sources, &machine).expect("the test's settings are valid")
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}

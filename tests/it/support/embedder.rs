@@ -1,0 +1,95 @@
+//! A deterministic embedder, for tests only: texts that share words are near each other.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use vectorforge::embed::{Embedded, Embedder, Purpose, Readiness, Tokenize};
+use vectorforge::error::{Error, Result};
+
+/// Its name.
+pub const MODEL: &str = "test/words";
+/// Its dimensions.
+pub const DIMENSIONS: usize = 64;
+
+/// Counts what it embeds, and can be told to hang or to fail.
+#[derive(Default)]
+pub struct WordEmbedder {
+    /// Each text of a document is noted here, one line of hexadecimal SHA-256 each: survives a killed process.
+    pub log: Option<PathBuf>,
+    /// After so many calls it hangs for ever: a process that is to be killed in the middle.
+    pub hang_after: Option<usize>,
+    /// So many calls fail first, as a provider does that is down.
+    pub failures: AtomicUsize,
+    /// Calls so far.
+    pub calls: AtomicUsize,
+}
+
+#[async_trait]
+impl Embedder for WordEmbedder {
+    fn model(&self) -> &str {
+        MODEL
+    }
+
+    fn dimensions(&self) -> u32 {
+        DIMENSIONS as u32
+    }
+
+    async fn embed(&self, texts: Vec<String>, purpose: Purpose) -> Result<Vec<Embedded>> {
+        let call = self.calls.fetch_add(1, Ordering::SeqCst);
+        if self.hang_after.is_some_and(|limit| call >= limit) {
+            std::future::pending::<()>().await;
+        }
+        if self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
+            return Err(Error::unavailable("embed the text", std::io::Error::other("told to fail")));
+        }
+        if let (Some(log), Purpose::Document) = (&self.log, purpose) {
+            note(log, &texts);
+        }
+        Ok(texts.iter().map(|text| embed(text)).collect())
+    }
+
+    async fn tokenizer(&self) -> Result<Arc<dyn Tokenize>> {
+        Ok(Arc::new(Words))
+    }
+
+    fn readiness(&self) -> Readiness {
+        Readiness::Ready
+    }
+}
+
+/// One write per call, so that lines of two processes do not mix.
+fn note(log: &PathBuf, texts: &[String]) {
+    use sha2::{Digest, Sha256};
+    let lines: String = texts.iter().map(|text| format!("{}\n", hex::encode(Sha256::digest(text)))).collect();
+    let mut file = OpenOptions::new().create(true).append(true).open(log).expect("the log opens");
+    file.write_all(lines.as_bytes()).expect("the log is written");
+}
+
+/// The vector of a text: a count of its words by hash, of length one.
+pub fn embed(text: &str) -> Embedded {
+    let mut vector = vec![0.0_f32; DIMENSIONS];
+    let mut tokens = 0;
+    for word in text.split_whitespace() {
+        let hash = word.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte.to_ascii_lowercase())).wrapping_mul(0x0100_0000_01b3)
+        });
+        vector[(hash % DIMENSIONS as u64) as usize] += 1.0;
+        tokens += 1;
+    }
+    let norm = vector.iter().map(|x| x * x).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
+    vector.iter_mut().for_each(|x| *x /= norm);
+    Embedded { vector, tokens }
+}
+
+struct Words;
+
+impl Tokenize for Words {
+    fn offsets(&self, text: &str) -> Vec<(usize, usize)> {
+        let start = |word: &str| word.as_ptr() as usize - text.as_ptr() as usize;
+        text.split_whitespace().map(|word| (start(word), start(word) + word.len())).collect()
+    }
+}

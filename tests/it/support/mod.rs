@@ -1,0 +1,11 @@
+//! What tests share: a PostgreSQL of their own, an application over it, GraphQL and WebSocket clients.
+
+pub mod app;
+pub mod database;
+pub mod embedder;
+pub mod gql;
+pub mod wait;
+pub mod worker;
+
+pub use app::TestApp;
+pub use wait::until;

@@ -1,0 +1,82 @@
+//! Worker processes that a test may kill: this test binary started again, as [`worker_process`].
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use super::TestApp;
+use super::embedder::WordEmbedder;
+
+const DATABASE: &str = "VECTORFORGE_TEST_WORKER_DATABASE";
+const LOG: &str = "VECTORFORGE_TEST_WORKER_LOG";
+const HANG_AFTER: &str = "VECTORFORGE_TEST_WORKER_HANG_AFTER";
+const SETTINGS: &str = "VECTORFORGE_TEST_WORKER_SETTINGS";
+
+/// How to run a worker process.
+#[derive(Default)]
+pub struct WorkerProcess<'a> {
+    /// Where its embedder notes what it embeds.
+    pub log: Option<&'a Path>,
+    /// Calls after which its embedder hangs.
+    pub hang_after: Option<usize>,
+    /// Settings, `key=value`.
+    pub settings: &'a [(&'a str, &'a str)],
+}
+
+/// A process that is killed with the test.
+pub struct Running(Child);
+
+impl WorkerProcess<'_> {
+    /// Starts it over a test's database.
+    pub fn start(&self, app: &TestApp) -> Running {
+        let mut command = Command::new(std::env::current_exe().expect("this binary"));
+        command.args(["support::worker::worker_process", "--exact", "--nocapture"]).env(DATABASE, &app.database.url);
+        if let Some(log) = self.log {
+            command.env(LOG, log);
+        }
+        if let Some(calls) = self.hang_after {
+            command.env(HANG_AFTER, calls.to_string());
+        }
+        let settings: Vec<_> = self.settings.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        command.env(SETTINGS, settings.join("\n")).stdin(Stdio::null()).stdout(Stdio::null());
+        Running(command.spawn().expect("this binary starts"))
+    }
+}
+
+impl Running {
+    /// Process id.
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// `kill -9`, and waits until it is gone.
+    pub fn kill(mut self) {
+        self.0.kill().expect("our own child");
+        self.0.wait().expect("our own child");
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Nothing in a normal test run. Started by [`WorkerProcess::start`]: workers, until killed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn worker_process() {
+    let Ok(url) = std::env::var(DATABASE) else { return };
+    let embedder = WordEmbedder {
+        log: std::env::var_os(LOG).map(Into::into),
+        hang_after: std::env::var(HANG_AFTER).ok().and_then(|calls| calls.parse().ok()),
+        ..WordEmbedder::default()
+    };
+    let mut builder = TestApp::builder().embedder(Arc::new(embedder)).database_url(url);
+    for setting in std::env::var(SETTINGS).unwrap_or_default().lines() {
+        let (key, value) = setting.split_once('=').expect("key=value");
+        builder = builder.set(key, value);
+    }
+    let _app = builder.start().await;
+    std::future::pending::<()>().await;
+}
