@@ -1,3 +1,29 @@
+# `make run` and `make test` do everything on a machine with a Rust toolchain, Python 3 with pip and a C compiler.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test format lint browser-test
+
+help:
+	@echo "make run           fetch PostgreSQL and the model, build, serve http://127.0.0.1:8000"
+	@echo "make test          format, lint, every test"
+	@echo "make runtime       only fetch PostgreSQL and the model"
+	@echo "make browser-test  GraphiQL in a real browser against URL (needs Node.js and Chromium)"
+
+run: runtime
+	cargo run --release --locked -- serve
+
+test: runtime
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- --deny warnings
+	cargo test --workspace --locked
+
+format:
+	cargo fmt --all
+
+URL ?= http://127.0.0.1:8000
+browser-test:
+	cd tests/browser && npm ci --no-fund --no-audit && node graphiql.mjs $(URL)
+
 # --- runtime: PostgreSQL and the model, for machines that have neither ---------------------------------------------
 
 PYTHON ?= python3

@@ -2,7 +2,8 @@
 //!
 //! In reading order: [`config`] and [`error`]; [`app`], what everything shares; the use cases [`collection`],
 //! [`ingest`] and [`search`]; what they stand on: [`store`] (PostgreSQL), [`queue`] (durable jobs), [`embed`] (models);
-//! what stands before them: [`graphql`] (the schema) and [`http`] (the server).
+//! what stands before them: [`graphql`] (the schema) and [`http`] (the server). [`process`] puts a process together, and
+//! [`client`] is the command line's other half: it talks to a running server.
 
 pub mod config;
 pub mod error;
@@ -23,3 +24,5 @@ pub mod store;
 pub mod graphql;
 pub mod http;
 pub mod telemetry;
+
+pub mod client;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use vectorforge::config::{Config, EXIT_CONFIG, Machine, Sources, parse_override};
-use vectorforge::process;
+use vectorforge::{client, process};
 
 /// Semantic search and RAG backend: GraphQL over one PostgreSQL with pgvector.
 #[derive(Parser)]
@@ -41,6 +41,12 @@ enum Command {
     },
     /// Print the GraphQL schema.
     Schema,
+    /// Ingest files and folders into a collection of a running server, and follow until they are indexed.
+    Ingest(client::IngestOptions),
+    /// Search a collection of a running server.
+    Search(client::SearchOptions),
+    /// Ask a running server whether it is ready.
+    Health(client::HealthOptions),
 }
 
 #[derive(Subcommand)]
@@ -56,19 +62,51 @@ enum Migrate {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    if let Command::Schema = cli.command {
-        print!("{}", vectorforge::graphql::sdl());
-        return ExitCode::SUCCESS;
+    let Cli { settings, command } = Cli::parse();
+    match command {
+        Command::Schema => {
+            print!("{}", vectorforge::graphql::sdl());
+            ExitCode::SUCCESS
+        }
+        Command::Ingest(options) => ask(async { Ok(client::ingest(options).await?.is_success()) }),
+        Command::Search(options) => ask(async { client::search(options).await.map(|()| true) }),
+        Command::Health(options) => ask(async { client::health(options).await.map(|()| true) }),
+        Command::Serve => work(settings, process::serve),
+        Command::Worker => work(settings, process::work),
+        Command::Migrate { direction: Migrate::Up } => work(settings, |config| process::migrate(config, None)),
+        Command::Migrate { direction: Migrate::Down { steps } } => {
+            work(settings, move |config| process::migrate(config, Some(steps)))
+        }
     }
-    let config = match load(cli.settings) {
+}
+
+/// Asks a running server; needs no settings of this process.
+fn ask(request: impl Future<Output = Result<bool, client::ClientError>>) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    match runtime.map(|runtime| runtime.block_on(request)) {
+        Ok(Ok(true)) => ExitCode::SUCCESS,
+        Ok(Ok(false)) => ExitCode::FAILURE,
+        Ok(Err(error)) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+        Err(cause) => {
+            eprintln!("error: cannot start: {cause}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs a part of the house under this process's settings.
+fn work<F: Future<Output = anyhow::Result<()>>>(args: SettingsArgs, part: impl FnOnce(Config) -> F) -> ExitCode {
+    let config = match load(args) {
         Ok(config) => config,
         Err(told) => {
             eprintln!("{told}");
             return EXIT_CONFIG.into();
         }
     };
-    match run(config, cli.command) {
+    match run(config, part) {
         Ok(()) => ExitCode::SUCCESS,
         Err(cause) => {
             tracing::error!("{cause:#}");
@@ -83,16 +121,8 @@ fn load(args: SettingsArgs) -> Result<Config, String> {
     Config::load(&sources, &Machine::of_process()).map_err(|faults| faults.to_string())
 }
 
-fn run(config: Config, command: Command) -> anyhow::Result<()> {
+fn run<F: Future<Output = anyhow::Result<()>>>(config: Config, part: impl FnOnce(Config) -> F) -> anyhow::Result<()> {
     vectorforge::telemetry::logs::init(&config.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
-        match command {
-            Command::Serve => process::serve(config).await,
-            Command::Worker => process::work(config).await,
-            Command::Migrate { direction: Migrate::Up } => process::migrate(config, None).await,
-            Command::Migrate { direction: Migrate::Down { steps } } => process::migrate(config, Some(steps)).await,
-            Command::Schema => Ok(()),
-        }
-    })
+    runtime.block_on(part(config))
 }

@@ -13,6 +13,9 @@ pub(super) const PREFIX: &str = "VECTORFORGE_";
 /// The variable that names the config file. It is read before there are settings, so it is none.
 pub(super) const CONFIG_VARIABLE: &str = "VECTORFORGE_CONFIG";
 
+/// Variables of ours that are no settings: the config file, and the server that the client commands talk to.
+const NOT_SETTINGS: [&str; 2] = [CONFIG_VARIABLE, "VECTORFORGE_URL"];
+
 /// A value before it is judged. Not `Debug`: it may be a secret.
 #[derive(Clone)]
 pub(super) struct Given {
@@ -129,7 +132,7 @@ impl Layer {
             origin: format!("{source} {name}"),
         };
         match key_of_variable(name) {
-            Some(_) if name.eq_ignore_ascii_case(CONFIG_VARIABLE) => {}
+            Some(_) if NOT_SETTINGS.iter().any(|other| name.eq_ignore_ascii_case(other)) => {}
             Some(key) => self.add(key, given, faults),
             None => {
                 self.foreign.insert(name.to_owned(), given);

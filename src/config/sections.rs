@@ -119,7 +119,7 @@ settings! {
         pub acquire_timeout: Duration = millis(1..=HOUR_MS).or(5 * SECOND_MS),
         /// Age at which a connection is replaced, so that failovers and leaks heal.
         pub recycle: Duration = seconds(1..=DAY_S).or(1_800_u64),
-        /// Whether a connection is tested before use; costs one round trip, saves a failed request.
+        /// Whether a connection that was idle for a second is tested before use; one round trip saves a failed request.
         pub pre_ping: bool = flag().or(true),
         /// Whether every SQL statement is logged.
         pub statement_log: bool = flag().or(false),

@@ -56,11 +56,18 @@ pub fn code_of(error: &ServerError) -> Option<&str> {
     }
 }
 
+/// Longest message of the engine's, in characters: it quotes the line that it cannot parse, however long that is.
+const MESSAGE_LIMIT: usize = 500;
+
 /// Gives a code to each error that the GraphQL engine made: an argument that a field refused, or a document that
 /// was refused as a whole.
 pub fn complete_codes(errors: &mut [ServerError]) {
     for error in errors.iter_mut().filter(|error| code_of(error).is_none()) {
         let code = if error.path.is_empty() { INVALID_DOCUMENT } else { Code::BadUserInput.as_str() };
+        if let Some((end, _)) = error.message.char_indices().nth(MESSAGE_LIMIT) {
+            error.message.truncate(end);
+            error.message.push('…');
+        }
         error.extensions.get_or_insert_with(ErrorExtensionValues::default).set("code", code);
     }
 }

@@ -22,7 +22,11 @@ pub struct Mutation;
 #[Object]
 impl Mutation {
     /// Makes a collection.
-    async fn create_collection(&self, ctx: &Context<'_>, input: CreateCollectionInput) -> Result<CollectionPayload> {
+    async fn create_collection(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The collection.")] input: CreateCollectionInput,
+    ) -> Result<CollectionPayload> {
         let app = ctx.app();
         let asked = input.checked(app.config.ingest.metadata_limit_bytes).or_fault()?;
         let row = collection::create::create(app, ctx.tenant(), asked).await.or_fault()?;
@@ -30,7 +34,11 @@ impl Mutation {
     }
 
     /// Changes a collection's name, description or metadata.
-    async fn update_collection(&self, ctx: &Context<'_>, input: UpdateCollectionInput) -> Result<CollectionPayload> {
+    async fn update_collection(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which one, and its changes.")] input: UpdateCollectionInput,
+    ) -> Result<CollectionPayload> {
         let app = ctx.app();
         let given = input.id.clone();
         let id = Kind::Collection.decode("input.id", &given).or_fault()?;
@@ -41,7 +49,11 @@ impl Mutation {
     }
 
     /// Deletes a collection with everything under it. It is gone at once; a job frees its space.
-    async fn delete_collection(&self, ctx: &Context<'_>, input: DeleteInput) -> Result<DeleteCollectionPayload> {
+    async fn delete_collection(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which one.")] input: DeleteInput,
+    ) -> Result<DeleteCollectionPayload> {
         let id = Kind::Collection.decode("input.id", &input.id).or_fault()?;
         if !collection::purge::delete(ctx.app(), ctx.tenant(), id).await.or_fault()? {
             return Err(Error::not_found("input.id", "collection", &*input.id)).or_fault();
@@ -50,7 +62,11 @@ impl Mutation {
     }
 
     /// Takes documents in and starts a run that indexes them. Follow it with `ingestProgress`.
-    async fn ingest_documents(&self, ctx: &Context<'_>, input: IngestDocumentsInput) -> Result<IngestDocumentsPayload> {
+    async fn ingest_documents(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The documents, and where to.")] input: IngestDocumentsInput,
+    ) -> Result<IngestDocumentsPayload> {
         let app = ctx.app();
         let collection_id = Kind::Collection.decode("input.collectionId", &input.collection_id).or_fault()?;
         let limit = app.config.ingest.metadata_limit_bytes;
@@ -75,7 +91,11 @@ impl Mutation {
     }
 
     /// Changes a document's title or metadata. Its chunks and vectors stay.
-    async fn update_document(&self, ctx: &Context<'_>, input: UpdateDocumentInput) -> Result<DocumentPayload> {
+    async fn update_document(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which one, and its changes.")] input: UpdateDocumentInput,
+    ) -> Result<DocumentPayload> {
         let app = ctx.app();
         let given = input.id.clone();
         let id = Kind::Document.decode("input.id", &given).or_fault()?;
@@ -89,7 +109,11 @@ impl Mutation {
     }
 
     /// Deletes a document with its chunks and vectors. A job that works on it ends without effect.
-    async fn delete_document(&self, ctx: &Context<'_>, input: DeleteInput) -> Result<DeleteDocumentPayload> {
+    async fn delete_document(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which one.")] input: DeleteInput,
+    ) -> Result<DeleteDocumentPayload> {
         let id = Kind::Document.decode("input.id", &input.id).or_fault()?;
         let tx = ctx.app().store.begin().await.or_fault()?;
         if !documents::delete(&tx, ctx.tenant(), id).await.or_fault()? {

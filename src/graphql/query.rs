@@ -12,7 +12,7 @@ use super::fault::{OrFault, Result};
 use super::loader::{CollectionById, DocumentById, RunById};
 use super::page::{self, Cursor};
 use super::types::chunk::Chunk;
-use super::types::collection::{Collection, CollectionTotal};
+use super::types::collection::{Collection, CollectionTotal, page_cost};
 use super::types::document::Document;
 use super::types::job::Job;
 use super::types::node::Node;
@@ -50,20 +50,28 @@ impl Query {
     }
 
     /// A collection by its id; null where it is not there.
-    async fn collection(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Collection>> {
+    async fn collection(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "A collection's id, `col_…`.")] id: ID,
+    ) -> Result<Option<Collection>> {
         let id = Kind::Collection.decode("id", &id).or_fault()?;
         Ok(ctx.loader().load_one(CollectionById(id)).await.or_fault()?.map(Collection))
     }
 
     /// A collection by its name; null where it is not there.
-    async fn collection_by_name(&self, ctx: &Context<'_>, name: String) -> Result<Option<Collection>> {
+    async fn collection_by_name(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Its whole name, in the same case.")] name: String,
+    ) -> Result<Option<Collection>> {
         let name = check::text("name", name, 1, check::NAME_LIMIT).or_fault()?;
         let found = collections::by_name(ctx.app().store.db(), ctx.tenant(), &name).await.or_fault()?;
         Ok(found.map(Collection))
     }
 
     /// The collections in order of creation.
-    #[graphql(complexity = "usize::try_from(first).unwrap_or(0) * child_complexity + 1")]
+    #[graphql(complexity = "page_cost(first, child_complexity)")]
     async fn collections(
         &self,
         ctx: &Context<'_>,
@@ -77,27 +85,35 @@ impl Query {
     }
 
     /// A document by its id; null where it is not there.
-    async fn document(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Document>> {
+    async fn document(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "A document's id, `doc_…`.")] id: ID,
+    ) -> Result<Option<Document>> {
         let id = Kind::Document.decode("id", &id).or_fault()?;
         Ok(ctx.loader().load_one(DocumentById(id)).await.or_fault()?.map(Document))
     }
 
     /// A job by its id; null where it is not there.
-    async fn job(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Job>> {
+    async fn job(&self, ctx: &Context<'_>, #[graphql(desc = "A job's id, `job_…`.")] id: ID) -> Result<Option<Job>> {
         let id = Kind::Job.decode("id", &id).or_fault()?;
         let found = jobs::by_ids(ctx.app().store.db(), ctx.tenant(), &[id]).await.or_fault()?;
         Ok(found.into_values().next().map(Job))
     }
 
     /// A run by its id; null where it is not there.
-    async fn run(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Run>> {
+    async fn run(&self, ctx: &Context<'_>, #[graphql(desc = "A run's id, `run_…`.")] id: ID) -> Result<Option<Run>> {
         let id = Kind::Run.decode("id", &id).or_fault()?;
         Ok(ctx.loader().load_one(RunById(id)).await.or_fault()?.map(Run))
     }
 
     /// The chunks nearest to a text, a vector or a chunk, and how they were found.
-    #[graphql(complexity = "usize::try_from(input.first).unwrap_or(0) * child_complexity + 10")]
-    async fn search(&self, ctx: &Context<'_>, input: SearchInput) -> Result<SearchPayload> {
+    #[graphql(complexity = "page_cost(input.first, child_complexity) + 9")]
+    async fn search(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to look for.")] input: SearchInput,
+    ) -> Result<SearchPayload> {
         let request = input.checked(ctx.app()).or_fault()?;
         let answer = search::search(ctx.app(), ctx.tenant(), request).await.or_fault()?;
         let timer = tokio::time::Instant::now();

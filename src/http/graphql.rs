@@ -187,7 +187,13 @@ fn answer(answer_type: &'static str, response: &Response) -> HttpResponse {
         RESPONSE_TYPE if is_refused => StatusCode::BAD_REQUEST,
         _ => StatusCode::OK,
     };
-    let body = serde_json::to_vec(response).unwrap_or_else(|cause| {
+    // Such an answer has no `data`, not even null. <https://spec.graphql.org/draft/#sec-Response-Format>
+    let written = if is_refused {
+        serde_json::to_vec(&json!({ "errors": response.errors }))
+    } else {
+        serde_json::to_vec(response)
+    };
+    let body = written.unwrap_or_else(|cause| {
         tracing::error!(%cause, "an answer could not be written");
         br#"{"errors":[{"message":"internal error","extensions":{"code":"INTERNAL"}}]}"#.to_vec()
     });

@@ -4,6 +4,7 @@ mod graphql;
 mod measure;
 mod operations;
 mod page;
+mod rules;
 mod websocket;
 
 use std::sync::Arc;

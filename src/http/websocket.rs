@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use async_graphql::http::{ALL_WEBSOCKET_PROTOCOLS, WebSocket as Engine, WebSocketProtocols, WsMessage};
+use async_graphql::http::{
+    ALL_WEBSOCKET_PROTOCOLS, ClientMessage, WebSocket as Engine, WebSocketProtocols, WsMessage,
+};
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -14,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, interval_at, sleep};
 
 use super::Server;
+use super::rules::Rules;
 use crate::store::DEFAULT_TENANT;
 
 /// Close codes: of WebSocket (RFC 6455, section 7.4.1), and of the protocol.
@@ -51,12 +54,12 @@ async fn hold(server: Server, socket: WebSocket, _place: OwnedSemaphorePermit) {
 /// Hands messages to the engine and its answers to the client, until either ends or the process stops.
 async fn converse(server: Server, socket: WebSocket, protocol: WebSocketProtocols) {
     let (mut to_client, mut from_client) = socket.split();
-    let (to_engine, mut inbox) = mpsc::channel::<Vec<u8>>(WAITING_MESSAGES);
-    let messages = futures_util::stream::poll_fn(move |cx| inbox.poll_recv(cx));
-    let mut engine = Engine::new(server.schema.clone(), messages, protocol)
+    let (to_engine, mut inbox) = mpsc::channel(WAITING_MESSAGES);
+    let messages = futures_util::stream::poll_fn(move |cx| inbox.poll_recv(cx)).map(Ok);
+    let mut engine = Engine::from_message_stream(server.schema.clone(), messages, protocol)
         .connection_data(crate::graphql::request_data(&server.app, DEFAULT_TENANT));
     let settings = &server.app.config.http;
-    let mut is_begun = false;
+    let mut rules = Rules::default();
     let init_deadline = sleep(settings.websocket_init_timeout);
     let mut pings = interval_at(Instant::now() + settings.websocket_keepalive, settings.websocket_keepalive);
     let mut unanswered = 0;
@@ -66,7 +69,7 @@ async fn converse(server: Server, socket: WebSocket, protocol: WebSocketProtocol
             () = server.stop.cancelled() => {
                 return close(&mut to_client, GOING_AWAY, "the server is stopping").await;
             }
-            () = &mut init_deadline, if !is_begun => {
+            () = &mut init_deadline, if !rules.is_greeted() => {
                 return close(&mut to_client, INIT_TIMEOUT, "Connection initialisation timeout").await;
             }
             _ = pings.tick() => {
@@ -76,8 +79,8 @@ async fn converse(server: Server, socket: WebSocket, protocol: WebSocketProtocol
                 }
             }
             answer = engine.next() => {
-                is_begun = true;
                 let sent = match answer {
+                    Some(WsMessage::Text(text)) if !rules.shows(&text) => Ok(()),
                     Some(WsMessage::Text(text)) => to_client.send(Message::Text(text.into())).await,
                     Some(WsMessage::Close(code, reason)) => return close(&mut to_client, code, &reason).await,
                     None => return,
@@ -86,30 +89,42 @@ async fn converse(server: Server, socket: WebSocket, protocol: WebSocketProtocol
                     return;
                 }
             }
-            is_there = read(&mut from_client, &to_engine) => {
+            heard = read(&mut from_client, &to_engine, &mut rules) => {
                 unanswered = 0;
-                if !is_there {
-                    return;
+                match heard {
+                    Ok(()) => {}
+                    Err(Ending::Gone) => return,
+                    Err(Ending::Refused(code, reason)) => return close(&mut to_client, code, reason).await,
                 }
             }
         }
     }
 }
 
-/// Passes one message on once the engine has room; false when the client is gone. Cancelling it loses nothing: room
-/// is waited for before the message is taken.
+/// Why nothing more is read from a client.
+enum Ending {
+    Gone,
+    /// Close code and reason.
+    Refused(u16, &'static str),
+}
+
+/// Passes one message on once the engine has room. Cancelling it loses nothing: room is waited for before the message is
+/// taken.
 async fn read(
     from_client: &mut (impl StreamExt<Item = Result<Message, axum::Error>> + Unpin),
-    to_engine: &mpsc::Sender<Vec<u8>>,
-) -> bool {
-    let Ok(room) = to_engine.reserve().await else { return false };
-    match from_client.next().await {
-        Some(Ok(Message::Text(text))) => room.send(text.as_str().as_bytes().to_vec()),
-        Some(Ok(Message::Binary(bytes))) => room.send(bytes.to_vec()),
-        Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-        Some(Ok(Message::Close(_)) | Err(_)) | None => return false,
-    }
-    true
+    to_engine: &mpsc::Sender<ClientMessage>,
+    rules: &mut Rules,
+) -> Result<(), Ending> {
+    let room = to_engine.reserve().await.map_err(|_| Ending::Gone)?;
+    let bytes = match from_client.next().await {
+        Some(Ok(Message::Text(text))) => text.into(),
+        Some(Ok(Message::Binary(bytes))) => bytes,
+        Some(Ok(Message::Ping(_) | Message::Pong(_))) => return Ok(()),
+        Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(Ending::Gone),
+    };
+    let message = rules.admit(&bytes).map_err(|(code, reason)| Ending::Refused(code, reason))?;
+    room.send(message);
+    Ok(())
 }
 
 /// How long a client may take to read our goodbye.

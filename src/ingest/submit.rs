@@ -113,9 +113,7 @@ struct Prepared {
 /// Takes documents in. Nothing is written where one of them is refused.
 pub async fn submit(app: &App, tenant: TenantId, submission: Submission) -> Result<Submitted> {
     let collection = submission.collection_id;
-    let db = app.store.db();
-    collections::get(db, tenant, "input.collectionId", collection).await?;
-    let space = spaces::active(db, tenant, collection).await?;
+    let space = spaces::active(app.store.db(), tenant, "input.collectionId", collection).await?;
     check_count(app, &submission.documents)?;
     let prepared = prepare_all(app, submission.documents, space).await?;
 
@@ -233,7 +231,15 @@ fn check_bytes(field: &str, bytes: &[u8], limit: usize) -> Result<()> {
         let got = format!("{} bytes", bytes.len());
         return Err(Error::refused(Code::PayloadTooLarge, field, got, format!("at most {limit} bytes")));
     }
-    load::check(bytes).map_err(|cause| Error::input(field, cause, "text in UTF-8 that is not blank"))
+    load::check(bytes).map_err(|cause| {
+        let got = match cause {
+            load::LoadError::Empty => "no text".to_owned(),
+            load::LoadError::NulByte { offset } => format!("a NUL byte at byte {offset}"),
+            load::LoadError::InvalidUtf8 { offset } => format!("invalid UTF-8 at byte {offset}"),
+            other => other.to_string(),
+        };
+        Error::input(field, got, "text in UTF-8 that is not blank")
+    })
 }
 
 fn check_chunks(

@@ -151,7 +151,7 @@ impl<'a> Work<'a> {
         };
         let content = documents::content(&tx, document.id, document.version).await?;
         let content = content.ok_or_else(|| Error::internal("read the document", anyhow::anyhow!("no content")))?;
-        let space = spaces::active(&tx, row.tenant_id, document.collection_id).await?;
+        let space = spaces::active(&tx, row.tenant_id, "job.document", document.collection_id).await?;
         document.status = Status::Processing;
         documents::set_status(&tx, document.id, document.status, None, app.now()).await?;
         let happening = Happening {
@@ -181,7 +181,9 @@ impl<'a> Work<'a> {
         if rows.len() <= self.app.config.embedding.batch_size || self.is_ready_made() {
             return self.index_at_once(rows, body, loaded.title).await;
         }
-        self.write_chunks(rows, body, loaded.title).await?;
+        if !self.write_chunks(rows, body, loaded.title).await? {
+            return Ok(());
+        }
         self.embed_rest(total, 0).await
     }
 
@@ -260,10 +262,15 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    async fn write_chunks(&self, rows: Vec<chunk_row::Model>, body: Option<String>, title: Option<String>) -> Result<()> {
+    /// False as in [`Self::commit_batch`].
+    async fn write_chunks(&self, rows: Vec<chunk_row::Model>, body: Option<String>, title: Option<String>) -> Result<bool> {
         let started = Instant::now();
         let count = i32::try_from(rows.len()).unwrap_or(i32::MAX);
         let tx = self.app.store.begin().await?;
+        if !self.is_newest(&tx).await? {
+            supersede(tx, &self.job.row, self.run).await?;
+            return Ok(false);
+        }
         self.write_text(&tx, body, title).await?;
         chunks::insert(&tx, rows).await?;
         jobs::set_progress(&tx, &self.job.row, 0, count.unsigned_abs(), UNIT).await?;
@@ -275,7 +282,7 @@ impl<'a> Work<'a> {
         append(&tx, self.run, happening).await?;
         tx.commit().await.doing("write chunks")?;
         stage("write", started.elapsed().as_secs_f64());
-        Ok(())
+        Ok(true)
     }
 
     /// Embeds batch by batch what has no vector yet, then shows the version.
@@ -290,7 +297,9 @@ impl<'a> Work<'a> {
             }
             let batch = self.embed(rows).await?;
             done += u32::try_from(batch.chunks.len()).unwrap_or(u32::MAX);
-            self.commit_batch(&batch, done, total).await?;
+            if !self.commit_batch(&batch, done, total).await? {
+                return Ok(());
+            }
         }
         let tx = self.app.store.begin().await?;
         if !self.is_newest(&tx).await? {
@@ -299,11 +308,13 @@ impl<'a> Work<'a> {
         self.finish(tx, Happening::new(EventKind::DocumentIndexed)).await
     }
 
-    async fn commit_batch(&self, batch: &Batch, done: u32, total: u32) -> Result<()> {
+    /// False where nobody waits for this version any more; then the job has ended.
+    async fn commit_batch(&self, batch: &Batch, done: u32, total: u32) -> Result<bool> {
         let started = Instant::now();
         let tx = self.app.store.begin().await?;
         if !self.is_newest(&tx).await? {
-            return Err(Error::interrupted());
+            supersede(tx, &self.job.row, self.run).await?;
+            return Ok(false);
         }
         jobs::set_progress(&tx, &self.job.row, done, total, UNIT).await?;
         self.write_vectors(&tx, batch, false).await?;
@@ -316,7 +327,7 @@ impl<'a> Work<'a> {
         append(&tx, self.run, happening).await?;
         tx.commit().await.doing("write vectors")?;
         stage("write", started.elapsed().as_secs_f64());
-        Ok(())
+        Ok(true)
     }
 
     /// The vectors of some chunks: those that the caller brought, the rest made by the model.

@@ -58,7 +58,8 @@ impl Leases {
             if asked.is_empty() {
                 continue;
             }
-            match jobs::renew(store.db(), self.holder, self.duration).await {
+            let jobs = asked.iter().map(|(id, _)| *id).collect();
+            match jobs::renew(store.db(), self.holder, self.duration, jobs).await {
                 Ok(kept) => self.drop_lost(&asked, &kept),
                 Err(error) => tracing::warn!(cause = ?error.cause, "{error}"),
             }

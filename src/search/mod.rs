@@ -19,7 +19,7 @@ use crate::embed::Purpose;
 use crate::error::{Error, Result};
 use crate::store::embeddings::{self, Neighbour, Scan};
 use crate::store::entity::embedding_space::{IndexState, Metric, Model as Space};
-use crate::store::{Doing, TenantId, chunks, collections, spaces};
+use crate::store::{Doing, TenantId, chunks, spaces};
 
 pub use build::{BuildIndex, KIND as BUILD_INDEX, QUEUE, enqueue_due as enqueue_due_indexes};
 
@@ -115,8 +115,7 @@ pub async fn search(app: &App, tenant: TenantId, request: SearchRequest) -> Resu
 async fn run(app: &App, tenant: TenantId, request: SearchRequest) -> Result<SearchAnswer> {
     let started = Instant::now();
     let mut clock = Stages::default();
-    collections::get(app.store.db(), tenant, "input.collectionId", request.collection_id).await?;
-    let space = spaces::active(app.store.db(), tenant, request.collection_id).await?;
+    let space = spaces::active(app.store.db(), tenant, "input.collectionId", request.collection_id).await?;
     let query = query_vector(app, tenant, &space, &request, &mut clock).await?;
     // A chunk is nearest to itself, and not what its asker wants to see.
     let itself = match request.query {

@@ -104,12 +104,7 @@ pub async fn by_ids(db: &impl ConnectionTrait, tenant: TenantId, ids: &[Uuid]) -
     Ok(rows.into_iter().map(|row| (row.id, row)).collect())
 }
 
-/// The one, or `NOT_FOUND` that names `field`.
-pub async fn get(db: &impl ConnectionTrait, tenant: TenantId, field: &str, id: Uuid) -> Result<Model> {
-    by_ids(db, tenant, &[id]).await?.remove(&id).ok_or_else(|| missing(field, id))
-}
-
-/// As [`get`], and locks the row until the transaction ends: submissions to one collection come one after another,
+/// The one, or `NOT_FOUND` that names `field`. Locks the row until the transaction ends: submissions to one collection come one after another,
 /// and none comes to a collection that is being deleted.
 pub async fn lock(db: &impl ConnectionTrait, tenant: TenantId, field: &str, id: Uuid) -> Result<Model> {
     let row = Entity::find_by_id(id)
@@ -119,11 +114,7 @@ pub async fn lock(db: &impl ConnectionTrait, tenant: TenantId, field: &str, id: 
         .one(db)
         .await
         .doing("lock the collection")?;
-    row.ok_or_else(|| missing(field, id))
-}
-
-fn missing(field: &str, id: Uuid) -> Error {
-    Error::not_found(field, "collection", crate::id::Kind::Collection.encode(id))
+    row.ok_or_else(|| Error::not_found(field, "collection", crate::id::Kind::Collection.encode(id)))
 }
 
 /// The one of that name.

@@ -46,6 +46,10 @@ const OLDEST_PGVECTOR: (u32, u32) = (0, 8);
 /// First and longest wait between two attempts to connect.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3));
 
+/// A connection that was idle so long is tested before use. One that was in use a moment ago is not: the test would
+/// double the round trips of a busy server.
+const PING_AFTER: Duration = Duration::from_secs(1);
+
 /// The key of the advisory lock that lets one process migrate at a time: sea-orm takes none.
 const MIGRATION_LOCK: i64 = 0x7665_6374_6f72;
 
@@ -110,9 +114,12 @@ fn options(config: &DatabaseSettings, url: &str) -> ConnectOptions {
         .acquire_timeout(config.acquire_timeout)
         .connect_timeout(config.acquire_timeout)
         .max_lifetime(config.recycle)
-        .test_before_acquire(config.pre_ping)
+        .test_before_acquire(false)
         .sqlx_logging(config.statement_log)
         .sqlx_slow_statements_logging_settings(log::LevelFilter::Warn, config.slow_statement);
+    if config.pre_ping {
+        options.test_before_acquire_if_idle_for(PING_AFTER);
+    }
     if !config.prepared_statements {
         options.map_sqlx_postgres_opts(|options| options.statement_cache_capacity(0));
     }

@@ -99,13 +99,19 @@ pub async fn lease(
     Model::find_by_statement(statement).all(db).await.doing("take jobs")
 }
 
-/// Prolongs every lease of a process in one statement, and tells which jobs it still holds.
-pub async fn renew(db: &impl ConnectionTrait, holder: Uuid, lease: Duration) -> Result<Vec<(Uuid, i32)>> {
+/// Prolongs a process's leases on these jobs in one statement, and tells which of them it still holds. Leases on others
+/// run out: nobody works on those.
+pub async fn renew(
+    db: &impl ConnectionTrait,
+    holder: Uuid,
+    lease: Duration,
+    jobs: Vec<Uuid>,
+) -> Result<Vec<(Uuid, i32)>> {
     let statement = Statement::from_sql_and_values(
         DbBackend::Postgres,
         "UPDATE jobs SET lease_until = now() + $2 * interval '1 ms'
-         WHERE lease_holder = $1 AND state = 'RUNNING' RETURNING id, attempts",
-        [holder.into(), millis(lease).into()],
+         WHERE lease_holder = $1 AND state = 'RUNNING' AND id = ANY($3) RETURNING id, attempts",
+        [holder.into(), millis(lease).into(), jobs.into()],
     );
     let rows = db.query_all_raw(statement).await.doing("renew leases")?;
     rows.iter()

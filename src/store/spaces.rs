@@ -72,12 +72,16 @@ pub async fn active_of(db: &impl ConnectionTrait, tenant: TenantId, collections:
     Ok(rows.into_iter().map(|row| (row.collection_id, row)).collect())
 }
 
-/// The active space of one collection that is known to exist.
-pub async fn active(db: &impl ConnectionTrait, tenant: TenantId, collection: Uuid) -> Result<Model> {
-    active_of(db, tenant, &[collection])
-        .await?
-        .remove(&collection)
-        .ok_or_else(|| Error::internal("find the collection's embedding space", anyhow::anyhow!("no active space")))
+/// The active space of a visible collection; `NOT_FOUND`, naming `field`, where there is no such collection.
+pub async fn active(db: &impl ConnectionTrait, tenant: TenantId, field: &str, collection: Uuid) -> Result<Model> {
+    let question = Statement::from_sql_and_values(
+        DbBackend::Postgres,
+        "SELECT s.* FROM collections k JOIN embedding_spaces s ON s.collection_id = k.id AND s.active
+         WHERE k.id = $1 AND k.tenant_id = $2 AND k.deleted_at IS NULL",
+        [collection.into(), tenant.into()],
+    );
+    let space = Model::find_by_statement(question).one(db).await.doing("read the collection's embedding space")?;
+    space.ok_or_else(|| Error::not_found(field, "collection", crate::id::Kind::Collection.encode(collection)))
 }
 
 /// The space of that id, whatever its collection's fate.

@@ -107,9 +107,13 @@ impl Collection {
     }
 }
 
+/// Highest cost that is told apart: above every `graphql.complexity_limit`, and far from overflow when costs are added.
+const COST_CAP: usize = u32::MAX as usize;
+
 /// What a page costs: each row what its fields cost.
-pub(super) fn page_cost(first: i32, child_complexity: usize) -> usize {
-    usize::try_from(first).unwrap_or(0) * child_complexity + 1
+pub(in crate::graphql) fn page_cost(first: i32, child_complexity: usize) -> usize {
+    let rows = usize::try_from(first).unwrap_or(0);
+    rows.saturating_mul(child_complexity).saturating_add(1).min(COST_CAP)
 }
 
 /// The whole list behind a page of documents.

@@ -66,6 +66,9 @@ impl SearchQuery {
             Self::Text(text) if text.trim().is_empty() => {
                 Err(Error::input("input.query.text", format!("\"{text}\""), "a text that is not blank"))
             }
+            Self::Text(text) if text.contains('\0') => {
+                Err(Error::input("input.query.text", "a text with a NUL byte", "a text without NUL"))
+            }
             Self::Text(text) if text.len() > limit => {
                 let (got, expected) = (format!("{} bytes", text.len()), format!("at most {limit} bytes"));
                 Err(Error::refused(crate::error::Code::PayloadTooLarge, "input.query.text", got, expected))
