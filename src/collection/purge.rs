@@ -75,6 +75,10 @@ impl Handler for PurgeCollection {
             removed += u32::try_from(step).unwrap_or(u32::MAX);
             jobs::set_progress(store.db(), &job.row, removed, removed, "documents").await?;
         }
+        while purge::jobs(store, id).await? > 0 {
+            job.check()?;
+            tokio::time::sleep(self.app.config.queue.poll).await;
+        }
         purge::rest(store, id).await
     }
 }

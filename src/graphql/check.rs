@@ -64,6 +64,12 @@ fn has_nul(value: &Json) -> bool {
     }
 }
 
+/// A SHA-256 in hexadecimal.
+pub fn sha256(field: &str, value: &str) -> Result<Vec<u8>> {
+    let bytes = hex::decode(value).ok().filter(|bytes| bytes.len() == 32);
+    bytes.ok_or_else(|| Error::input(field, value, "a SHA-256, 64 hexadecimal digits"))
+}
+
 /// A page size of 1 to `most`.
 pub fn page_size(field: &str, first: i32, most: usize) -> Result<u32> {
     u32::try_from(first)

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::store::collections::Totals;
 use crate::store::documents::DocumentFilter;
 use crate::store::entity::{chunk, collection, document, embedding_space, ingestion_run, job};
-use crate::store::{TenantId, chunks, collections, documents, jobs, runs, spaces};
+use crate::store::{TenantId, chunks, collections, documents, embeddings, jobs, runs, spaces};
 
 /// Reads a tenant's rows.
 pub struct RowLoader {
@@ -127,6 +127,34 @@ impl Loader<DocumentPage> for RowLoader {
             found.extend(pages.into_iter().map(|(collection, page)| {
                 (DocumentPage { collection, filter: filter.clone(), after, limit }, page)
             }));
+        }
+        Ok(found)
+    }
+}
+
+/// A chunk's vector in its collection's active space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct VectorOf {
+    /// The chunk's collection.
+    pub collection: Uuid,
+    /// The chunk.
+    pub chunk: Uuid,
+}
+
+impl Loader<VectorOf> for RowLoader {
+    type Value = Vec<f32>;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[VectorOf]) -> Result<HashMap<VectorOf, Vec<f32>>, Arc<Error>> {
+        let db = self.app.store.db();
+        let groups = grouped(keys, |key| (key.collection, key.chunk));
+        let collections: Vec<Uuid> = groups.iter().map(|(collection, _)| *collection).collect();
+        let spaces = spaces::active_of(db, self.tenant, &collections).await.map_err(Arc::new)?;
+        let mut found = HashMap::new();
+        for (collection, chunks) in groups {
+            let Some(space) = spaces.get(&collection) else { continue };
+            let vectors = embeddings::of_chunks(db, space, &chunks).await.map_err(Arc::new)?;
+            found.extend(vectors.into_iter().map(|(chunk, vector)| (VectorOf { collection, chunk }, vector)));
         }
         Ok(found)
     }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_graphql::http::MultipartOptions;
 use async_graphql::parser::types::OperationType;
 use async_graphql::{Request, Response};
+use async_graphql_axum::GraphQLProtocol;
 use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::ws::WebSocketUpgrade;
@@ -27,6 +28,9 @@ use crate::store::DEFAULT_TENANT;
 #[derive(Clone, Copy)]
 pub struct BodyLimit(pub usize);
 
+/// What is said to a WebSocket client that offers no protocol of ours.
+const UNKNOWN_PROTOCOL: &str = "sec-websocket-protocol: expected graphql-transport-ws";
+
 /// The answer's media type under the current draft.
 const RESPONSE_TYPE: &str = "application/graphql-response+json";
 /// The older one, which every client reads.
@@ -36,14 +40,25 @@ const JSON_TYPE: &str = "application/json";
 pub async fn get(State(server): State<Server>, RawQuery(query): RawQuery, parts: Parts) -> HttpResponse {
     let mut parts = parts;
     if let Ok(upgrade) = WebSocketUpgrade::from_request_parts(&mut parts, &server).await {
-        return websocket::open(server, upgrade);
+        return match GraphQLProtocol::from_request_parts(&mut parts, &server).await {
+            Ok(_) => websocket::open(server, upgrade),
+            Err(_) => refuse(JSON_TYPE, StatusCode::BAD_REQUEST, Code::BadUserInput, UNKNOWN_PROTOCOL),
+        };
     }
     let Some(answer_type) = negotiate(&parts.headers) else { return not_acceptable() };
-    let request = match async_graphql::http::parse_query_string(query.as_deref().unwrap_or_default()) {
+    let query = query.unwrap_or_default();
+    let mut request = match async_graphql::http::parse_query_string(&query) {
         Ok(request) => request,
         Err(cause) => return refuse(answer_type, StatusCode::BAD_REQUEST, Code::BadUserInput, &cause.to_string()),
     };
+    request.operation_name = operation_name(&query);
     run(server, request, answer_type, Reading::Get).await
+}
+
+/// The parameter of that name, which the engine looks for as `operation_name`.
+fn operation_name(query: &str) -> Option<String> {
+    let mut parameters = url::form_urlencoded::parse(query.as_bytes());
+    parameters.find(|(name, value)| name == "operationName" && !value.is_empty()).map(|(_, value)| value.into_owned())
 }
 
 /// `POST /graphql`: any operation, as JSON or as a multipart upload.

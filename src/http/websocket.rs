@@ -3,9 +3,7 @@
 
 use std::time::Duration;
 
-use async_graphql::http::{
-    ALL_WEBSOCKET_PROTOCOLS, ClientMessage, WebSocket as Engine, WebSocketProtocols, WsMessage,
-};
+use async_graphql::http::{ALL_WEBSOCKET_PROTOCOLS, ClientMessage, WebSocket as Engine, WebSocketProtocols, WsMessage};
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};

@@ -100,11 +100,15 @@ async fn tell_failure(app: &App, tx: &Transaction, job: &job::Model, error: &Err
     let is_final = kind == EventKind::DocumentFailed;
     let told = (error.code.as_str(), error.message.as_str());
     let payload: Option<Payload> = payload(job, VERSION).ok();
-    let document = match &payload {
-        Some(payload) => documents::lock(tx, job.tenant_id, payload.document_id).await?,
+    let document = match job.document_id {
+        Some(id) => documents::lock(tx, job.tenant_id, id).await?,
         None => None,
     };
-    let current = document.filter(|document| payload.is_some_and(|payload| payload.version == document.version));
+    let current = document.filter(|document| match &payload {
+        Some(payload) => payload.version == document.version,
+        // Which version it is for cannot be read: then it is the one that waits.
+        None => matches!(document.status, Status::Pending | Status::Processing),
+    });
     let status = if is_final { Status::Error } else { Status::Pending };
     if let Some(document) = &current {
         documents::set_status(tx, document.id, status, Some(told), app.now()).await?;
@@ -152,6 +156,7 @@ impl<'a> Work<'a> {
         let content = documents::content(&tx, document.id, document.version).await?;
         let content = content.ok_or_else(|| Error::internal("read the document", anyhow::anyhow!("no content")))?;
         let space = spaces::active(&tx, row.tenant_id, "job.document", document.collection_id).await?;
+        jobs::confirm(&tx, row).await?;
         document.status = Status::Processing;
         documents::set_status(&tx, document.id, document.status, None, app.now()).await?;
         let happening = Happening {

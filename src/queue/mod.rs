@@ -78,7 +78,7 @@ impl Handlers {
 pub fn payload<T: serde::de::DeserializeOwned>(job: &job::Model, version: i32) -> Result<T> {
     let unreadable = |cause: anyhow::Error| {
         let cause = cause.context(format!("payload of `{}` version {}", job.kind, job.payload_version));
-        Error::refused(crate::error::Code::BadUserInput, "job.payload", cause, format!("version {version}"))
+        Error::input("job.payload", format!("{cause:#}"), format!("version {version}"))
     };
     if job.payload_version != version {
         return Err(unreadable(anyhow::anyhow!("unknown version")));

@@ -174,10 +174,13 @@ async fn query_vector(
             let missing = || Error::not_found("input.query.chunkId", "chunk", crate::id::Kind::Chunk.encode(*id));
             let visible = chunks::by_ids(app.store.db(), tenant, &[*id]).await?;
             visible.get(id).filter(|chunk| chunk.collection_id == request.collection_id).ok_or_else(missing)?;
-            embeddings::of_chunk(app.store.db(), space, *id).await?.ok_or_else(missing)
+            embeddings::of_chunks(app.store.db(), space, &[*id]).await?.remove(id).ok_or_else(missing)
         }
     }
 }
+
+/// pgvector's own limit; beyond it an iterative scan goes on by itself.
+const EF_SEARCH_LIMIT: u32 = 1_000;
 
 /// One dense retrieval.
 struct Dense<'a> {
@@ -204,7 +207,7 @@ impl Dense<'_> {
         if self.filter.is_some() && self.matching().await? <= threshold {
             return self.exact().await;
         }
-        let ef_search = u32::from(self.app.config.search.ef_search).max(self.wanted);
+        let ef_search = u32::from(self.app.config.search.ef_search).max(self.wanted).min(EF_SEARCH_LIMIT);
         let neighbours = self.scan(Scan::Hnsw { ef_search }).await?;
         let is_short = neighbours.len() < self.wanted as usize;
         if is_short && (neighbours.len() as u64) < self.matching().await? {

@@ -1,10 +1,15 @@
 //! Connecting, checking the server, migrating.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use migration::{Migrator, MigratorTrait};
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement, TransactionTrait};
-use tokio::time::Instant;
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, RuntimeErr, Statement,
+    TransactionTrait,
+};
+use sqlx::{Connection, PgConnection};
+use tokio::time::{Instant, timeout_at};
 
 use super::Store;
 use crate::config::DatabaseSettings;
@@ -14,15 +19,15 @@ use crate::error::Error;
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// No answer within `database.connect_timeout_ms`.
-    #[error("the database did not answer within {} s: {cause}; check DATABASE_URL and that the server runs", limit.as_secs())]
+    #[error("the database did not answer within {limit:?}: {cause}; check DATABASE_URL and that the server runs")]
     NoAnswer {
         /// The limit.
         limit: Duration,
         /// The last failure.
-        cause: sea_orm::DbErr,
+        cause: DbErr,
     },
     /// The extension is not in this database.
-    #[error("pgvector is not installed in this database; as its owner run: CREATE EXTENSION vector ({0})")]
+    #[error("pgvector is not installed in this database; as a superuser run in it: CREATE EXTENSION vector ({0})")]
     NoPgvector(String),
     /// The extension lacks iterative scans.
     #[error("pgvector {found} is too old: 0.8 or newer is needed; install it, then run: ALTER EXTENSION vector UPDATE")]
@@ -36,7 +41,7 @@ pub enum ConnectError {
         /// What was being done.
         doing: &'static str,
         /// Why.
-        cause: sea_orm::DbErr,
+        cause: DbErr,
     },
 }
 
@@ -84,7 +89,7 @@ impl Store {
     }
 
     /// Whether every migration of this binary is applied.
-    pub async fn is_migrated(&self) -> Result<bool, sea_orm::DbErr> {
+    pub async fn is_migrated(&self) -> Result<bool, DbErr> {
         Ok(Migrator::get_pending_migrations(&self.db).await?.is_empty())
     }
 }
@@ -93,9 +98,10 @@ async fn connect_with_backoff(config: &DatabaseSettings, url: &str) -> Result<Da
     let deadline = Instant::now() + config.connect_timeout;
     let mut wait = BACKOFF.0;
     loop {
-        let cause = match Database::connect(options(config, url)).await {
-            Ok(db) => return Ok(db),
-            Err(cause) => cause,
+        let cause = match timeout_at(deadline, connect_once(config, url)).await {
+            Ok(Ok(db)) => return Ok(db),
+            Ok(Err(cause)) => cause,
+            Err(_) => DbErr::Conn(RuntimeErr::Internal("no answer".to_owned())),
         };
         if Instant::now() + wait > deadline {
             return Err(ConnectError::NoAnswer { limit: config.connect_timeout, cause });
@@ -104,6 +110,13 @@ async fn connect_with_backoff(config: &DatabaseSettings, url: &str) -> Result<Da
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(BACKOFF.1);
     }
+}
+
+/// A single connection first: the pool would try for long by itself and then not tell why.
+async fn connect_once(config: &DatabaseSettings, url: &str) -> Result<DatabaseConnection, DbErr> {
+    let unreachable = |cause| DbErr::Conn(RuntimeErr::SqlxError(Arc::new(cause)));
+    PgConnection::connect(url).await.map_err(unreachable)?.close().await.map_err(unreachable)?;
+    Database::connect(options(config, url)).await
 }
 
 fn options(config: &DatabaseSettings, url: &str) -> ConnectOptions {
@@ -132,7 +145,10 @@ async fn check_pgvector(db: &DatabaseConnection) -> Result<(), ConnectError> {
     {
         return Err(ConnectError::NoPgvector(cause.to_string()));
     }
-    let found = installed_version(db).await?.unwrap_or_default();
+    require_recent(installed_version(db).await?.unwrap_or_default())
+}
+
+fn require_recent(found: String) -> Result<(), ConnectError> {
     let mut parts = found.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
     let version = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
     if version < OLDEST_PGVECTOR { Err(ConnectError::OldPgvector { found }) } else { Ok(()) }
@@ -144,4 +160,21 @@ async fn installed_version(db: &DatabaseConnection) -> Result<Option<String>, Co
     let failed = |cause| ConnectError::Failed { doing: "read pgvector's version", cause };
     let row = db.query_one_raw(question).await.map_err(failed)?;
     row.map(|row| row.try_get_by_index(0)).transpose().map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pgvector_without_iterative_scans_is_refused_with_the_sentence_that_mends_it() {
+        for version in ["0.8.0", "0.8.5", "0.8", "0.10.0", "1.0", "1.0.0"] {
+            assert!(require_recent(version.to_owned()).is_ok(), "{version}");
+        }
+        for version in ["0.7.4", "0.5", "0.0.9", "unknown"] {
+            let refused = require_recent(version.to_owned()).expect_err(version).to_string();
+            let sentence = "is too old: 0.8 or newer is needed; install it, then run: ALTER EXTENSION vector UPDATE";
+            assert_eq!(refused, format!("pgvector {version} {sentence}"));
+        }
+    }
 }

@@ -1,8 +1,9 @@
 //! Vectors: writing them, and the nearest ones.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use sea_orm::prelude::PgVector;
+use pgvector::Vector;
 use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, Statement, Value};
 use serde_json::Value as Json;
 use uuid::Uuid;
@@ -95,7 +96,7 @@ pub enum Scan {
 pub async fn nearest(
     db: &impl ConnectionTrait,
     space: &Space,
-    query: PgVector,
+    query: Vector,
     filter: Option<&Json>,
     limit: u32,
     scan: Scan,
@@ -170,11 +171,14 @@ pub async fn matching(db: &impl ConnectionTrait, tenant: TenantId, collection: U
     Ok(count.cast_unsigned())
 }
 
-/// The vector of a visible chunk.
-pub async fn of_chunk(db: &impl ConnectionTrait, space: &Space, chunk: Uuid) -> Result<Option<Vec<f32>>> {
-    let sql = format!("SELECT embedding FROM {} WHERE space_id = $1 AND chunk_id = $2 AND live", partition(space.id));
-    let question = Statement::from_sql_and_values(DbBackend::Postgres, sql, [space.id.into(), chunk.into()]);
-    let row = db.query_one_raw(question).await.doing("read the chunk's vector")?;
-    let vector = row.map(|row| row.try_get_by_index::<PgVector>(0)).transpose().doing("read the chunk's vector")?;
-    Ok(vector.map(|vector| vector.to_vec()))
+/// The vectors of those of the chunks that have a live one in the space.
+pub async fn of_chunks(db: &impl ConnectionTrait, space: &Space, chunks: &[Uuid]) -> Result<HashMap<Uuid, Vec<f32>>> {
+    let table = partition(space.id);
+    let sql = format!("SELECT chunk_id, embedding FROM {table} WHERE space_id = $1 AND chunk_id = ANY($2) AND live");
+    let question = Statement::from_sql_and_values(DbBackend::Postgres, sql, [space.id.into(), chunks.to_vec().into()]);
+    let rows = db.query_all_raw(question).await.doing("read chunks' vectors")?;
+    rows.iter()
+        .map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index::<Vector>(1)?.to_vec())))
+        .collect::<Result<_, sea_orm::DbErr>>()
+        .doing("read chunks' vectors")
 }

@@ -15,11 +15,19 @@ const HALFVEC_LIMIT: i32 = 4_000;
 /// Most dimensions that can be indexed at all.
 pub const DIMENSIONS_LIMIT: i32 = HALFVEC_LIMIT;
 
+/// Largest number of a `halfvec`, which is IEEE 754 binary16.
+const HALF_MAX: f32 = 65_504.0;
+
+/// The largest number, by magnitude, that a vector of this many dimensions may hold to be indexed; `None`: any.
+pub fn number_limit(dimensions: i32) -> Option<f32> {
+    (VECTOR_LIMIT + 1..=HALFVEC_LIMIT).contains(&dimensions).then_some(HALF_MAX)
+}
+
 /// The type that an index of this many dimensions is made over; `None`: too many, such a space is always scanned.
 pub fn vector_type(dimensions: i32) -> Option<String> {
     match dimensions {
-        ..=VECTOR_LIMIT => Some(format!("vector({dimensions})")),
-        ..=HALFVEC_LIMIT => Some(format!("halfvec({dimensions})")),
+        _ if dimensions <= VECTOR_LIMIT => Some(format!("vector({dimensions})")),
+        _ if dimensions <= HALFVEC_LIMIT => Some(format!("halfvec({dimensions})")),
         _ => None,
     }
 }

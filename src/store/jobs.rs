@@ -86,14 +86,16 @@ pub async fn lease(
     lease: Duration,
     limit: usize,
 ) -> Result<Vec<Model>> {
+    // Materialized: a plan that ran the inner question once per row of `jobs` would take more than `limit`.
     let statement = Statement::from_sql_and_values(
         DbBackend::Postgres,
-        "UPDATE jobs SET state = 'RUNNING', lease_holder = $2, lease_until = now() + $3 * interval '1 ms',
-             attempts = attempts + 1, started_at = coalesce(started_at, now())
-         WHERE id IN (
+        "WITH due AS MATERIALIZED (
              SELECT id FROM jobs WHERE queue = $1 AND state IN ('SCHEDULED', 'PENDING', 'RETRYING') AND run_at <= now()
              ORDER BY priority DESC, run_at, id LIMIT $4 FOR UPDATE SKIP LOCKED
-         ) RETURNING *",
+         )
+         UPDATE jobs SET state = 'RUNNING', lease_holder = $2, lease_until = now() + $3 * interval '1 ms',
+             attempts = attempts + 1, started_at = coalesce(started_at, now())
+         FROM due WHERE jobs.id = due.id RETURNING jobs.*",
         [queue.into(), holder.into(), millis(lease).into(), i64::try_from(limit).unwrap_or(i64::MAX).into()],
     );
     Model::find_by_statement(statement).all(db).await.doing("take jobs")
@@ -155,6 +157,11 @@ async fn change(
         0 => Err(Error::lease_lost()),
         _ => Ok(()),
     }
+}
+
+/// The fence of a transaction that changes nothing else of the job: nothing commits without the lease.
+pub async fn confirm(db: &impl ConnectionTrait, job: &Model) -> Result<()> {
+    change(db, job, "confirm the lease", "lease_until = lease_until", []).await
 }
 
 /// Writes how far the job is. In a transaction it is also the fence: nothing commits without the lease.

@@ -1,8 +1,9 @@
 //! Removing what a deleted collection held, in steps small enough to hold no lock for long.
 
-use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, PaginatorTrait, QueryFilter, Statement};
 use uuid::Uuid;
 
+use super::entity::job;
 use super::spaces::{ids_of, partition};
 use super::{Doing, Store, execute};
 use crate::error::Result;
@@ -24,10 +25,16 @@ pub async fn some_documents(store: &Store, collection: Uuid) -> Result<u64> {
     execute(store.db(), "remove the collection's documents", sql, [collection.into()]).await
 }
 
-/// Removes what is left: ended jobs, runs with their events, the collection itself.
+/// Removes the jobs that nobody works at; tells how many others there are. Those find their document gone and end.
+pub async fn jobs(store: &Store, collection: Uuid) -> Result<u64> {
+    let idle = "DELETE FROM jobs WHERE collection_id = $1 AND state <> 'RUNNING'";
+    execute(store.db(), "remove the collection's jobs", idle, [collection.into()]).await?;
+    let at_work = job::Entity::find().filter(job::Column::CollectionId.eq(collection));
+    at_work.count(store.db()).await.doing("count the collection's jobs")
+}
+
+/// Removes what is left: runs with their events, the collection itself.
 pub async fn rest(store: &Store, collection: Uuid) -> Result<()> {
-    let ended = "DELETE FROM jobs WHERE collection_id = $1 AND state IN ('SUCCEEDED', 'CANCELLED', 'DEAD')";
-    execute(store.db(), "remove the collection's jobs", ended, [collection.into()]).await?;
     let row = "DELETE FROM collections WHERE id = $1";
     execute(store.db(), "remove the collection", row, [collection.into()]).await?;
     Ok(())

@@ -60,8 +60,8 @@ impl Probes {
         probes.register("database", database);
         probes.register("migrations", migrations);
         probes.register("queues", queues);
-        for embedder in app.embedders.iter().cloned() {
-            let name = format!("model {}", embedder.model());
+        for embedder in app.embedders.iter() {
+            let (name, embedder) = (format!("model {}", embedder.model()), Arc::clone(embedder));
             probes.register(name, move |_| {
                 let readiness = embedder.readiness();
                 async move { model(readiness) }

@@ -4,9 +4,10 @@ use async_graphql::{Context, ID, Object};
 use serde_json::Value as Json;
 
 use super::document::Document;
+use super::vector::Vector;
 use crate::graphql::context::ContextExt;
 use crate::graphql::fault::{OrFault, Result};
-use crate::graphql::loader::DocumentById;
+use crate::graphql::loader::{DocumentById, VectorOf};
 use crate::id::Kind;
 use crate::store::entity::{chunk, document};
 
@@ -75,6 +76,13 @@ impl Chunk {
     /// A JSON object.
     async fn metadata(&self) -> &Json {
         &self.row.metadata
+    }
+
+    /// Its vector in the collection's embedding space.
+    #[graphql(complexity = 10)]
+    async fn vector(&self, ctx: &Context<'_>) -> Result<Option<Vector>> {
+        let key = VectorOf { collection: self.row.collection_id, chunk: self.row.id };
+        Ok(ctx.loader().load_one(key).await.or_fault()?.map(Vector))
     }
 
     /// The document it is a slice of; null where that was deleted meanwhile.

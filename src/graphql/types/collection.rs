@@ -95,11 +95,13 @@ impl Collection {
         #[graphql(desc = "Start after this cursor.")] after: Option<String>,
         #[graphql(desc = "Only those in this status.")] status: Option<DocumentStatus>,
         #[graphql(desc = "Only the one from this source.")] source_uri: Option<String>,
+        #[graphql(desc = "Only those with this content: `contentHash` of a document.")] content_hash: Option<String>,
     ) -> Result<Connection<String, Document, DocumentTotal, EmptyFields>> {
         let (first, limit) = page::rows_to_read("first", first, ctx.app().config.graphql.page_limit).or_fault()?;
         let cursor = page::id_after("after", after.as_deref()).or_fault()?;
         let source_uri = check::optional_text("sourceUri", source_uri, 0, check::URI_LIMIT).or_fault()?;
-        let filter = DocumentFilter { status: status.map(Into::into), source_uri, content_hash: None };
+        let content_hash = content_hash.map(|hash| check::sha256("contentHash", &hash)).transpose().or_fault()?;
+        let filter = DocumentFilter { status: status.map(Into::into), source_uri, content_hash };
         let key = DocumentPage { collection: self.0.id, filter: filter.clone(), after: cursor, limit };
         let rows = ctx.loader().load_one(key).await.or_fault()?.unwrap_or_default();
         let total = DocumentTotal { collection: self.0.id, filter };

@@ -1,6 +1,8 @@
 //! What `ingestDocuments` takes and gives.
 
-use async_graphql::{Context, Enum, ID, InputObject, OneofObject, SimpleObject, Upload};
+use async_graphql::{
+    Context, Enum, ID, InputObject, InputValueError, InputValueResult, OneofObject, Scalar, ScalarType, SimpleObject, Value,
+};
 use serde_json::Value as Json;
 
 use super::document::Document;
@@ -52,6 +54,26 @@ pub enum DocumentSource {
     Chunks(Vec<ChunkInput>),
 }
 
+/// The place of an uploaded file in its request. The engine's own type panics where a caller writes one by hand.
+pub struct Upload(usize);
+
+/// A file of a multipart request.
+#[Scalar(specified_by_url = "https://github.com/jaydenseric/graphql-multipart-request-spec")]
+impl ScalarType for Upload {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let place = match &value {
+            // What the engine puts in a variable in place of a file.
+            Value::String(text) => text.strip_prefix("#__graphql_file__:").and_then(|place| place.parse().ok()),
+            _ => None,
+        };
+        place.map(Self).ok_or_else(|| InputValueError::custom("got no file, expected one of a multipart request"))
+    }
+
+    fn to_value(&self) -> Value {
+        Value::Null
+    }
+}
+
 /// A chunk cut by the caller.
 #[derive(InputObject)]
 pub struct ChunkInput {
@@ -101,7 +123,9 @@ async fn read_upload(ctx: &Context<'_>, upload: Upload, field: &str) -> Result<S
     use crate::graphql::context::ContextExt;
     let limit = ctx.app().config.ingest.document_limit_bytes;
     let unreadable = |cause: std::io::Error| Error::internal("read the upload", cause);
-    let value = upload.value(ctx).map_err(unreadable)?;
+    let missing = || Error::input(field, "no file", "a file of a multipart request");
+    let value = ctx.query_env.uploads.get(upload.0).ok_or_else(missing)?;
+    let value = value.try_clone().map_err(unreadable)?;
     let size = value.size().map_err(unreadable)?;
     if size > limit as u64 {
         let (got, expected) = (format!("{size} bytes"), format!("at most {limit} bytes"));

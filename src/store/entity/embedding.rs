@@ -14,7 +14,7 @@ pub struct Model {
     pub document_id: Uuid,
     pub tenant_id: Uuid,
     pub live: bool,
-    pub embedding: PgVector,
+    pub embedding: pgvector::Vector,
 }
 
 /// None: joins are written where they are asked.

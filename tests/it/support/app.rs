@@ -26,7 +26,7 @@ pub struct TestApp {
     /// Keeps connections open between requests.
     pub client: reqwest::Client,
     stop: CancellationToken,
-    _tasks: Tasks,
+    tasks: Tasks,
     /// Last, so that it is dropped last.
     pub database: Arc<TestDatabase>,
 }
@@ -48,6 +48,14 @@ impl TestApp {
     /// With choices.
     pub fn builder() -> TestAppBuilder {
         TestAppBuilder { overrides: Vec::new(), embedders: Vec::new(), database: None, workers: true }
+    }
+
+    /// Stops it as SIGTERM does: jobs get the grace, then their leases are given back. Gives its database.
+    pub async fn shut_down(mut self) -> Arc<TestDatabase> {
+        self.stop.cancel();
+        std::mem::take(&mut self.tasks).stop().await;
+        self.app.store.close().await;
+        self.database.clone()
     }
 
     /// Waits until no job is unfinished.
@@ -114,12 +122,12 @@ impl TestAppBuilder {
         let metrics = PrometheusBuilder::new().build_recorder().handle();
         let router = Server::new(app.clone(), metrics, stop.clone()).router();
         tasks.spawn("http", http::serve(listener, router, stop.clone(), std::time::Duration::ZERO));
-        TestApp { app, address, client: client(), stop, _tasks: tasks, database }
+        TestApp { app, address, client: client(), stop, tasks, database }
     }
 }
 
 /// A client for HTTP. It wants a TLS provider even where no TLS is spoken.
-fn client() -> reqwest::Client {
+pub fn client() -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::new()
 }

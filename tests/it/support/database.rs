@@ -50,9 +50,25 @@ impl TestDatabase {
         Self { url: with_database(&cluster.url, &name), name: Some(name) }
     }
 
+    /// An empty database without extensions.
+    pub async fn create_bare() -> Self {
+        drop(Self::create().await);
+        let cluster = CLUSTER.get().expect("started above");
+        let name = format!("bare_{}", uuid::Uuid::now_v7().simple());
+        run(&cluster.url, &format!("CREATE DATABASE {name} TEMPLATE template0")).await;
+        Self { url: with_database(&cluster.url, &name), name: Some(name) }
+    }
+
     /// One that another process made and will drop.
     pub fn of_another(url: String) -> Self {
         Self { url, name: None }
+    }
+
+    /// Takes the database away from everyone, or gives it back. Connections there are end.
+    pub async fn set_reachable(&self, is_reachable: bool) {
+        let (name, url) = (self.name.as_ref().expect("our own database"), &CLUSTER.get().expect("started").url);
+        run(url, &format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {is_reachable}")).await;
+        run(url, &format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")).await;
     }
 
     /// Runs a statement, as an operator would.
@@ -64,6 +80,12 @@ impl TestDatabase {
     pub async fn number(&self, sql: &str) -> i64 {
         let mut connection = PgConnection::connect(&self.url).await.expect("the test database answers");
         sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&mut connection).await.expect(sql)
+    }
+
+    /// The first column of a query's rows, which must be texts.
+    pub async fn texts(&self, sql: &str) -> Vec<String> {
+        let mut connection = PgConnection::connect(&self.url).await.expect("the test database answers");
+        sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_all(&mut connection).await.expect(sql)
     }
 }
 

@@ -26,6 +26,30 @@ pub struct WordEmbedder {
     pub failures: AtomicUsize,
     /// Calls so far.
     pub calls: AtomicUsize,
+    /// A call with a text that has this word in it panics, as a faulty library does.
+    pub panics_at: Option<String>,
+    /// While it is shut, documents wait to be embedded; queries pass.
+    pub gate: Gate,
+}
+
+/// Holds what comes while it is shut. Open at first.
+#[derive(Default)]
+pub struct Gate(tokio::sync::watch::Sender<bool>);
+
+impl Gate {
+    /// Whatever comes now waits.
+    pub fn shut(&self) {
+        self.0.send_replace(true);
+    }
+
+    /// Whatever waits goes on.
+    pub fn open(&self) {
+        self.0.send_replace(false);
+    }
+
+    async fn pass(&self) {
+        self.0.subscribe().wait_for(|is_shut| !is_shut).await.expect("the gate outlives who waits at it");
+    }
 }
 
 #[async_trait]
@@ -43,6 +67,11 @@ impl Embedder for WordEmbedder {
         if self.hang_after.is_some_and(|limit| call >= limit) {
             std::future::pending::<()>().await;
         }
+        if purpose == Purpose::Document {
+            self.gate.pass().await;
+        }
+        let is_poison = |text: &String| self.panics_at.as_ref().is_some_and(|word| text.contains(word));
+        assert!(!texts.iter().any(is_poison), "told to panic");
         if self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
             return Err(Error::unavailable("embed the text", std::io::Error::other("told to fail")));
         }

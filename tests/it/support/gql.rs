@@ -49,7 +49,8 @@ impl TestApp {
 
     /// Makes a collection from an input; gives its id.
     pub async fn collection_with(&self, input: Json) -> String {
-        let query = "mutation($input: CreateCollectionInput!) { createCollection(input: $input) { collection { id } } }";
+        let query =
+            "mutation($input: CreateCollectionInput!) { createCollection(input: $input) { collection { id } } }";
         let data = self.data(query, json!({ "input": input })).await;
         id(&data["createCollection"]["collection"])
     }
@@ -89,7 +90,9 @@ impl TestApp {
         let mut request = format!("ws://{}/graphql", self.address).into_client_request().expect("a request");
         let protocol = "graphql-transport-ws".parse().expect("a header");
         request.headers_mut().insert("sec-websocket-protocol", protocol);
-        let (stream, _) = tokio_tungstenite::connect_async(request).await.expect("the server upgrades");
+        // Without Nagle's algorithm, as browsers: with it every second message in a row waits for an acknowledgement.
+        let connecting = tokio_tungstenite::connect_async_with_config(request, None, true);
+        let (stream, _) = connecting.await.expect("the server upgrades");
         Socket(stream)
     }
 

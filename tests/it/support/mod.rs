@@ -2,9 +2,13 @@
 
 pub mod app;
 pub mod database;
+pub mod documents;
 pub mod embedder;
 pub mod gql;
+pub mod refusal;
+pub mod vectors;
 pub mod wait;
+pub mod watch;
 pub mod worker;
 
 pub use app::TestApp;

@@ -1,0 +1,179 @@
+//! Workers that are lost, or stop, or only seem to be lost.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+use vectorforge::error::Code;
+use vectorforge::ingest::work::IngestDocument;
+use vectorforge::queue::{ActiveJob, Handler};
+use vectorforge::store::jobs as store_jobs;
+
+use super::{collection, document, documents, jobs, run, until_jobs_are};
+use crate::support::embedder::WordEmbedder;
+use crate::support::gql::id;
+use crate::support::worker::WorkerProcess;
+use crate::support::{TestApp, until};
+
+/// Short enough to wait for, long enough that a loaded machine renews in time.
+const LEASE_MS: &str = "1500";
+const SETTINGS: &[(&str, &str)] = &[("queue.lease_ms", LEASE_MS), ("queue.workers", "1")];
+/// A lease, a look for lost workers (200 ms in tests), the pause before the next attempt (50 ms), and the machine's load.
+const TAKEN_UP_WITHIN: Duration = Duration::from_secs(8);
+/// Far below the poll of the tests that use it, 60 s.
+const AT_ONCE: Duration = Duration::from_secs(20);
+
+fn hanging(calls: usize) -> WorkerProcess<'static> {
+    WorkerProcess { log: None, hang_after: Some(calls), settings: SETTINGS }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_workers_job_is_taken_up_soon_and_counts_as_an_attempt() {
+    let app = TestApp::builder().without_workers().start().await;
+    let collection = collection(&app).await;
+    let payload = app.ingest(&collection, json!([document("lost", 1)])).await;
+    let worker = hanging(0).start(&app);
+    until_jobs_are(&app.database, &["RUNNING 1"]).await;
+    let _other = WorkerProcess { settings: SETTINGS, ..WorkerProcess::default() }.start(&app);
+    worker.kill();
+    let killed = Instant::now();
+    until_jobs_are(&app.database, &["SUCCEEDED 2"]).await;
+    assert!(killed.elapsed() < TAKEN_UP_WITHIN, "{:?}", killed.elapsed());
+    let events = app.progress(&id(&payload["run"]), None).await;
+    let told = events.iter().find(|event| event["kind"] == "DOCUMENT_RETRYING").expect("told");
+    assert_eq!(told["document"]["error"]["message"], "the job's lease was lost to another worker");
+    assert_eq!(documents(&app.database).await, ["INDEXED 1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_kills_every_worker_is_dead_after_its_last_attempt_and_the_run_is_told() {
+    let app = TestApp::builder().without_workers().set("queue.max_attempts", 2).start().await;
+    let collection = collection(&app).await;
+    app.ingest(&collection, json!([document("good", 1), document("poison", 1)])).await;
+    // One worker at a time takes one job after another: the good one first.
+    for (calls, expected) in [(1, ["SUCCEEDED 1", "RUNNING 1"]), (0, ["SUCCEEDED 1", "RUNNING 2 UNAVAILABLE"])] {
+        let worker = hanging(calls).start(&app);
+        until_jobs_are(&app.database, &expected).await;
+        worker.kill();
+    }
+    let _bystander = WorkerProcess { settings: SETTINGS, ..WorkerProcess::default() }.start(&app);
+    until_jobs_are(&app.database, &["SUCCEEDED 1", "DEAD 2 UNAVAILABLE"]).await;
+    assert_eq!(documents(&app.database).await, ["INDEXED 1", "ERROR UNAVAILABLE 0"]);
+    assert_eq!(run(&app.database).await, "PARTIAL 1 1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_stops_gives_its_jobs_back_uncounted_and_another_takes_them_at_once() {
+    let embedder = Arc::new(WordEmbedder::default());
+    embedder.gate.shut();
+    let stopping = TestApp::builder().embedder(embedder).start().await;
+    let collection = collection(&stopping).await;
+    stopping.ingest(&collection, json!([document("a", 1), document("b", 3)])).await;
+    until_jobs_are(&stopping.database, &["RUNNING 1", "RUNNING 1"]).await;
+    let database = stopping.shut_down().await;
+    assert_eq!(jobs(&database).await, ["PENDING 0", "PENDING 0"]);
+    let leased = "SELECT count(*) FROM jobs WHERE lease_holder IS NOT NULL OR lease_until IS NOT NULL";
+    assert_eq!(database.number(leased).await, 0);
+
+    let app = TestApp::builder().database(database).start().await;
+    app.drain().await;
+    assert_eq!(jobs(&app.database).await, ["SUCCEEDED 1", "SUCCEEDED 1"]);
+    assert_eq!(documents(&app.database).await, ["INDEXED 1", "INDEXED 3"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_stops_wakes_those_that_can_take_its_jobs() {
+    let embedder = Arc::new(WordEmbedder::default());
+    let stopping = TestApp::builder().embedder(embedder.clone()).set("queue.workers", 1).start().await;
+    let collection = collection(&stopping).await;
+    stopping.ingest_to_end(&collection, json!([document("before", 1)])).await;
+    embedder.gate.shut();
+    stopping.ingest(&collection, json!([document("held", 1)])).await;
+    until_jobs_are(&stopping.database, &["SUCCEEDED 1", "RUNNING 1"]).await;
+    let idle = TestApp::builder().database(stopping.database.clone()).set("queue.poll_ms", 60_000).start().await;
+    // Proves that it listens and is idle: this it can only have from a signal, or from its first look.
+    idle.ingest_to_end(&collection, json!([document("other", 1)])).await;
+
+    stopping.shut_down().await;
+    let stopped = Instant::now();
+    idle.drain().await;
+    assert!(stopped.elapsed() < AT_ONCE, "{:?}", stopped.elapsed());
+    assert_eq!(jobs(&idle.database).await, ["SUCCEEDED 1"; 3]);
+}
+
+/// What a thief does who believes the worker lost.
+const STEAL: &str = "UPDATE jobs SET lease_holder = gen_random_uuid(), lease_until = now() + interval '1 hour',
+    attempts = attempts + 1 WHERE state = 'RUNNING'";
+/// And what becomes of the thief.
+const LOSE: &str = "UPDATE jobs SET lease_until = now() - interval '1 s' WHERE state = 'RUNNING'";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_lost_its_lease_commits_nothing() {
+    for (chunks, written_before) in [(1, 0), (5, 5)] {
+        let embedder = Arc::new(WordEmbedder::default());
+        embedder.gate.shut();
+        let app = TestApp::builder()
+            .embedder(embedder.clone())
+            .set("queue.workers", 1)
+            .set("embedding.batch_size", 2)
+            .start()
+            .await;
+        let collection = collection(&app).await;
+        app.ingest(&collection, json!([document("stolen", chunks)])).await;
+        until("the worker to embed", async || (embedder.calls.load(SeqCst) == 1).then_some(())).await;
+        app.database.execute(STEAL).await;
+        embedder.gate.open();
+        // There is one worker: when the next document is through, it has given up the first.
+        app.ingest_to_end(&collection, json!([document("next", 1)])).await;
+        assert_eq!(jobs(&app.database).await, ["RUNNING 2", "SUCCEEDED 1"], "{chunks} chunks");
+        assert_eq!(documents(&app.database).await, ["PROCESSING 0", "INDEXED 1"], "{chunks} chunks");
+        let chunks_there = "SELECT count(*) FROM chunks WHERE text LIKE 'stolen%'";
+        assert_eq!(app.database.number(chunks_there).await, written_before);
+        let embedded = "SELECT count(*) FROM embeddings JOIN chunks ON id = chunk_id WHERE text LIKE 'stolen%'";
+        assert_eq!(app.database.number(embedded).await, 0);
+
+        app.database.execute(LOSE).await;
+        app.drain().await;
+        assert_eq!(jobs(&app.database).await, ["SUCCEEDED 3", "SUCCEEDED 1"]);
+        assert_eq!(documents(&app.database).await, [format!("INDEXED {chunks}"), "INDEXED 1".to_owned()]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_begins_after_its_lease_was_lost_leaves_an_ended_run_alone() {
+    let app = TestApp::builder().without_workers().start().await;
+    let collection = collection(&app).await;
+    app.ingest(&collection, json!([document("late", 1)])).await;
+    let lease = Duration::from_secs(3600);
+    let stalled = store_jobs::lease(app.app.store.db(), "ingest", Uuid::now_v7(), lease, 1).await.expect("takes");
+    app.database.execute(LOSE).await;
+    let other = TestApp::builder().database(app.database.clone()).start().await;
+    other.drain().await;
+    let events = app.database.number("SELECT max(sequence) FROM run_events").await;
+
+    let stalled = ActiveJob { row: stalled[0].clone(), stop: CancellationToken::new() };
+    let error = IngestDocument::new(app.app.clone()).run(&stalled).await.expect_err("the lease is lost");
+    assert_eq!(error.code, Code::LeaseLost);
+    assert_eq!(documents(&app.database).await, ["INDEXED 1"]);
+    assert_eq!(run(&app.database).await, "SUCCEEDED 1 0");
+    assert_eq!(app.database.number("SELECT max(sequence) FROM run_events").await, events);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_renews_only_the_leases_under_which_it_works() {
+    let app = TestApp::builder().without_workers().start().await;
+    let collection = collection(&app).await;
+    app.ingest(&collection, json!([document("held", 1), document("dropped", 1)])).await;
+    let (db, holder, short) = (app.app.store.db(), Uuid::now_v7(), Duration::from_millis(1));
+    let taken = store_jobs::lease(db, "ingest", holder, short, 2).await.expect("takes");
+    let held = taken[0].id;
+    let kept = store_jobs::renew(db, holder, Duration::from_secs(3600), vec![held]).await.expect("renews");
+    assert_eq!(kept, [(held, 1)]);
+    until("the other lease to run out", async || {
+        (store_jobs::expired(db, 10).await.expect("looks") == [taken[1].id]).then_some(())
+    })
+    .await;
+}

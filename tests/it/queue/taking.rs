@@ -1,0 +1,157 @@
+//! Enqueueing and taking.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use uuid::Uuid;
+use vectorforge::store::jobs::{self, NewJob};
+use vectorforge::store::{DEFAULT_TENANT, Store};
+
+use super::{collection, document, insert_job};
+use crate::support::TestApp;
+use crate::support::worker::WorkerProcess;
+
+/// No test here may depend on a poll.
+const NEVER_MS: &str = "60000";
+/// Far below [`NEVER_MS`], far above what a loaded machine takes.
+const AT_ONCE: Duration = Duration::from_secs(20);
+const LEASE: Duration = Duration::from_secs(60);
+
+fn new_job(unique_key: Option<&str>) -> NewJob {
+    NewJob {
+        id: Uuid::now_v7(),
+        queue: "ingest",
+        kind: "test",
+        payload: json!({}),
+        payload_version: 1,
+        max_attempts: 3,
+        unique_key: unique_key.map(str::to_owned),
+        collection_id: None,
+        document_id: None,
+        run_id: None,
+        at: chrono::Utc::now(),
+    }
+}
+
+async fn take_one(store: &Store) -> Option<vectorforge::store::entity::job::Model> {
+    let mut taken = jobs::lease(store.db(), "ingest", Uuid::now_v7(), LEASE, 1).await.expect("takes");
+    assert!(taken.len() <= 1, "asked for one job, got {}", taken.len());
+    taken.pop()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_worker_processes_share_three_hundred_jobs_and_do_none_twice() {
+    let app = TestApp::builder().without_workers().start().await;
+    let collection = collection(&app).await;
+    app.ingest(&collection, (0..300).map(|n| document(&format!("d{n}w"), 1 + n % 3)).collect()).await;
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let logs = [dir.path().join("first"), dir.path().join("second")];
+    let settings = &[("embedding.batch_size", "2")];
+    let _workers = logs.each_ref().map(|log| WorkerProcess { log: Some(log), hang_after: None, settings }.start(&app));
+    app.drain().await;
+
+    let [first, second] = logs.map(|log| lines(&log));
+    assert!(!first.is_empty() && !second.is_empty(), "one did it all: {} and {} texts", first.len(), second.len());
+    let all: HashSet<_> = first.iter().chain(&second).collect();
+    assert_eq!((all.len(), first.len() + second.len()), (600, 600), "each text is embedded once");
+    let done = "SELECT count(*) FROM jobs WHERE state = 'SUCCEEDED' AND attempts = 1";
+    assert_eq!(app.database.number(done).await, 300);
+}
+
+fn lines(log: &Path) -> Vec<String> {
+    std::fs::read_to_string(log).unwrap_or_default().lines().map(str::to_owned).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_worker_is_woken_by_a_new_job_and_does_not_wait_for_its_next_look() {
+    let app = TestApp::builder().set("queue.poll_ms", NEVER_MS).start().await;
+    let collection = collection(&app).await;
+    app.ingest_to_end(&collection, json!([document("before", 1)])).await;
+    let began = Instant::now();
+    app.ingest_to_end(&collection, json!([document("after", 1)])).await;
+    assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_of_which_nobody_was_told_is_found_at_the_next_look() {
+    let app = TestApp::start().await;
+    let collection = collection(&app).await;
+    app.ingest_to_end(&collection, json!([document("before", 1)])).await;
+    insert_job(&app.database, "unknown", "").await;
+    app.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_lives_and_dies_with_the_transaction_of_its_rows() {
+    let app = TestApp::builder().without_workers().start().await;
+    let collection = collection(&app).await;
+    let query = "mutation($input: IngestDocumentsInput!) { ingestDocuments(input: $input) { run { id } } }";
+    let documents = json!([document("good", 1), { "source": { "text": " " } }]);
+    app.refusal(query, json!({ "input": { "collectionId": collection, "documents": documents } })).await;
+    for table in ["jobs", "documents", "document_contents", "ingestion_runs", "run_events"] {
+        assert_eq!(app.database.number(&format!("SELECT count(*) FROM {table}")).await, 0, "{table}");
+    }
+
+    for (is_committed, expected) in [(false, 0), (true, 1)] {
+        let tx = app.app.store.begin().await.expect("begins");
+        jobs::enqueue(&tx, DEFAULT_TENANT, vec![new_job(None)]).await.expect("enqueues");
+        if is_committed {
+            tx.commit().await.expect("commits")
+        } else {
+            tx.rollback().await.expect("rolls back")
+        }
+        assert_eq!(app.database.number("SELECT count(*) FROM jobs").await, expected);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unique_key_admits_one_unfinished_job() {
+    let app = TestApp::builder().without_workers().start().await;
+    let store = &app.app.store;
+    let enqueue =
+        async |key| jobs::enqueue(store.db(), DEFAULT_TENANT, vec![new_job(Some(key))]).await.expect("enqueues");
+    assert_eq!((enqueue("a").await, enqueue("a").await, enqueue("b").await), (1, 0, 1));
+    let first = take_one(store).await.expect("a job");
+    assert_eq!(enqueue("a").await, 0, "it runs");
+    jobs::succeed(store.db(), &first).await.expect("ends");
+    assert_eq!((enqueue("a").await, enqueue("a").await), (1, 0), "it has ended");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_most_urgent_job_is_taken_first_then_the_oldest_and_none_before_its_time() {
+    let app = TestApp::builder().without_workers().start().await;
+    let mut expected = Vec::new();
+    for (place, extra) in [
+        (2, ""),
+        (3, ""),
+        (0, ", priority = 9, run_at = now() - interval '1 hour'"),
+        (1, ", priority = 9"),
+        (4, ", priority = -1, state = 'RETRYING'"),
+    ] {
+        expected.push((place, insert_job(&app.database, "test", extra).await));
+    }
+    insert_job(&app.database, "test", ", priority = 99, run_at = now() + interval '1 hour'").await;
+    insert_job(&app.database, "test", ", priority = 99, queue = 'maintenance'").await;
+    expected.sort_unstable();
+    for (place, id) in expected {
+        let taken = take_one(&app.app.store).await.expect("a due job");
+        assert_eq!((taken.id, taken.attempts), (id, 1), "place {place}");
+    }
+    assert_eq!(take_one(&app.app.store).await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_jobs_are_taken_than_were_asked_for_whatever_the_planner_believes() {
+    let app = TestApp::builder().without_workers().start().await;
+    insert_job(&app.database, "test", "").await;
+    // As right after a quiet night: for a table of one row it chooses another plan.
+    app.database.execute("ANALYZE jobs").await;
+    for _ in 0..20 {
+        insert_job(&app.database, "test", "").await;
+    }
+    assert!(take_one(&app.app.store).await.is_some());
+    let running = app.database.number("SELECT count(*) FROM jobs WHERE state = 'RUNNING'").await;
+    assert_eq!(running, 1);
+}
