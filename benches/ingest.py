@@ -82,6 +82,8 @@ def ingest(server, client, collection, args):
         "tokens/s": round(total["tokens"] / took),
         **{f"stage {name}, s over all workers": f"{seconds:.2f} ({seconds / in_stages:.0%})" for name, seconds in stages.items()},
         **{f"processor of {name}, s": f"{seconds:.2f} ({seconds / in_all:.0%})" for name, seconds in usage.cpu_s.items()},
+        # What does not change with what else the machine does.
+        "tokens per processor second of the model": round(total["tokens"] / usage.cpu_s["model"]),
         "processors busy with the model": round(usage.cpu_s["model"] / took, 2),
         "peak of server (VmHWM), MiB": mib(usage.peak_server),
         "peak of postgres (proportional), MiB": mib(usage.peak_postgres),

@@ -185,10 +185,14 @@ async fn run(server: Server, mut request: Request, answer_type: &'static str, re
     }
 }
 
-/// Whether the operation to be run is a query. A document that does not parse is left to the engine, which says why.
+/// Whether the operation to be run is a query. A document that does not parse, or does not say which operation to run,
+/// is left to the engine, which says why and runs nothing.
 fn is_query(request: &mut Request) -> bool {
     let name = request.operation_name.clone();
     let Ok(document) = request.parsed_query() else { return true };
+    if name.is_none() && document.operations.iter().len() > 1 {
+        return true;
+    }
     let operation = document.operations.iter().find(|(candidate, _)| {
         name.is_none() || candidate.is_some_and(|candidate| Some(candidate.as_str()) == name.as_deref())
     });

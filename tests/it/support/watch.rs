@@ -13,6 +13,9 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 /// The driver's target for statements.
 const STATEMENTS: &str = "sqlx::query";
 
+/// What the driver asks by itself, once per connection: the number of the type `vector`.
+const OF_DRIVER: &str = "SELECT pg_type.oid";
+
 /// Watches from its making until it is dropped.
 pub struct Watch {
     seen: Arc<Mutex<Seen>>,
@@ -56,7 +59,8 @@ impl<S: Subscriber> Layer<S> for Listener {
         event.record(&mut text);
         let mut seen = self.0.lock().expect("no listener panics");
         if event.metadata().target() == STATEMENTS {
-            seen.statements.push(text.0);
+            let is_ours = !text.0.contains(OF_DRIVER);
+            seen.statements.extend(is_ours.then_some(text.0));
         } else {
             seen.errors.push(text.0);
         }
