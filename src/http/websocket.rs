@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use async_graphql::http::{ALL_WEBSOCKET_PROTOCOLS, ClientMessage, WebSocket as Engine, WebSocketProtocols, WsMessage};
+use async_graphql::http::{ClientMessage, WebSocket as Engine, WebSocketProtocols, WsMessage};
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -19,7 +19,11 @@ use crate::store::DEFAULT_TENANT;
 
 /// Close codes: of WebSocket (RFC 6455, section 7.4.1), and of the protocol.
 const GOING_AWAY: u16 = 1001;
+const NOT_ACCEPTABLE: u16 = 4406;
 const INIT_TIMEOUT: u16 = 4408;
+
+/// The only protocol: its predecessor, `graphql-ws`, is retired.
+const PROTOCOL: &str = "graphql-transport-ws";
 
 /// Largest message from a client: operations are small, documents do not come this way.
 const MESSAGE_LIMIT: usize = 1 << 20;
@@ -37,24 +41,27 @@ pub fn open(server: Server, upgrade: WebSocketUpgrade) -> Response {
         return (StatusCode::SERVICE_UNAVAILABLE, message).into_response();
     };
     upgrade
-        .protocols(ALL_WEBSOCKET_PROTOCOLS)
+        .protocols([PROTOCOL])
         .max_message_size(MESSAGE_LIMIT)
         .on_upgrade(move |socket| async move { hold(server, socket, place).await })
 }
 
 async fn hold(server: Server, socket: WebSocket, _place: OwnedSemaphorePermit) {
-    let chosen = socket.protocol().and_then(|value| value.to_str().ok()?.parse::<WebSocketProtocols>().ok());
     gauge!("vectorforge_websockets").increment(1);
-    converse(server, socket, chosen.unwrap_or(WebSocketProtocols::GraphQLWS)).await;
+    if socket.protocol().is_some() {
+        converse(server, socket).await;
+    } else {
+        close(&mut socket.split().0, NOT_ACCEPTABLE, "Subprotocol not acceptable").await;
+    }
     gauge!("vectorforge_websockets").decrement(1);
 }
 
 /// Hands messages to the engine and its answers to the client, until either ends or the process stops.
-async fn converse(server: Server, socket: WebSocket, protocol: WebSocketProtocols) {
+async fn converse(server: Server, socket: WebSocket) {
     let (mut to_client, mut from_client) = socket.split();
     let (to_engine, mut inbox) = mpsc::channel(WAITING_MESSAGES);
     let messages = futures_util::stream::poll_fn(move |cx| inbox.poll_recv(cx)).map(Ok);
-    let mut engine = Engine::from_message_stream(server.schema.clone(), messages, protocol)
+    let mut engine = Engine::from_message_stream(server.schema.clone(), messages, WebSocketProtocols::GraphQLWS)
         .connection_data(crate::graphql::request_data(&server.app, DEFAULT_TENANT));
     let settings = &server.app.config.http;
     let mut rules = Rules::default();

@@ -59,17 +59,6 @@ pub async fn delete_of(db: &impl ConnectionTrait, space: Uuid, documents: &[Uuid
     Ok(())
 }
 
-/// Deletes vectors of a version that was given up.
-pub async fn delete_version(db: &impl ConnectionTrait, space: Uuid, document: Uuid, version: i32) -> Result<()> {
-    let sql = format!(
-        "DELETE FROM {} WHERE document_id = $1
-         AND chunk_id IN (SELECT id FROM chunks WHERE document_id = $1 AND version = $2)",
-        partition(space)
-    );
-    execute(db, "delete vectors", sql, [document.into(), version.into()]).await?;
-    Ok(())
-}
-
 /// A chunk and how far it is from the query.
 #[derive(Debug, Clone, FromQueryResult)]
 pub struct Neighbour {

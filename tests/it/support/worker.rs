@@ -44,11 +44,6 @@ impl WorkerProcess<'_> {
 }
 
 impl Running {
-    /// Process id.
-    pub fn id(&self) -> u32 {
-        self.0.id()
-    }
-
     /// `kill -9`, and waits until it is gone.
     pub fn kill(mut self) {
         self.0.kill().expect("our own child");
