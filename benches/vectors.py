@@ -5,8 +5,8 @@ recall means nothing. Embeddings of texts lie in groups and vary along few direc
 
     topics * g + directions[i] * h + noise
 
-each of 500 groups i lies at a point g of 16 topics that all groups share, and has 6 directions of its own along which
-its members h spread, half as far as the groups lie apart; the noise is a fifth of that. Everything follows from the seed.
+Each of 500 groups i lies at a point g of 16 topics that all groups share, and has 6 directions of its own, along which
+its members h spread half as far as the groups lie apart; the noise is a fifth of that. Everything follows from the seed.
 """
 
 import array
@@ -37,9 +37,10 @@ class Vectors:
         draw = self.random
         at = draw.randrange(STRIP - self.dimensions)
         noise = self.strip[at:at + self.dimensions]
-        g, h, i, j, k, l = (draw.gauss(0, 1) for _ in range(6))
+        # Written out, because a loop over the directions takes three times as long.
+        a, b, c, d, e, f = (draw.gauss(0, 1) for _ in range(6))
         parts = zip(noise, *draw.choice(self.groups))
-        return array.array("f", [n + c + g * p + h * q + i * r + j * s + k * t + l * u for n, c, p, q, r, s, t, u in parts])
+        return array.array("f", [n + o + a * u + b * v + c * w + d * x + e * y + f * z for n, o, u, v, w, x, y, z in parts])
 
 
 def make_group(source, topics, dimensions):

@@ -61,7 +61,11 @@ impl App {
 
     /// Starts the workers and what keeps them: leases, sweep, index upkeep. Tasks end when `stop` is cancelled, or
     /// with an error that should end the process.
-    pub fn spawn_workers(self: &Arc<Self>, tasks: &mut crate::tasks::Tasks, stop: &tokio_util::sync::CancellationToken) {
+    pub fn spawn_workers(
+        self: &Arc<Self>,
+        tasks: &mut crate::tasks::Tasks,
+        stop: &tokio_util::sync::CancellationToken,
+    ) {
         let leases = Leases::new(self.config.queue.lease, stop.child_token());
         let handlers = self.handlers();
         for queue in self.queues() {

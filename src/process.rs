@@ -83,8 +83,8 @@ async fn run(config: Config, role: Role) -> anyhow::Result<()> {
     stop.cancel();
     tasks.stop().await;
     app.store.close().await;
-    stop_database(postgres).await?;
-    cause.map_or(Ok(()), Err)
+    let stopped = stop_database(postgres).await;
+    cause.map_or(stopped, Err)
 }
 
 /// The embedded server where no other is configured.

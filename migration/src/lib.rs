@@ -3,8 +3,8 @@
 //! A file that has landed is never edited: a change is a new file. The SQL is written out because operator classes,
 //! partitions and partial indexes have no builder.
 
-pub use sea_orm_migration::prelude::MigratorTrait;
 use sea_orm_migration::prelude::MigrationTrait;
+pub use sea_orm_migration::prelude::MigratorTrait;
 
 /// Declares the migration of one file: the SQL of `up` and the SQL of `down`.
 macro_rules! migration {

@@ -63,8 +63,7 @@ pub async fn create(app: &App, tenant: TenantId, asked: CreateCollection) -> Res
     };
     let tx = app.store.begin().await?;
     let collection = collections::insert(&tx, tenant, collection).await?;
-    let space =
-        NewSpace { id: Uuid::now_v7(), collection_id: id, model, dimensions, metric: asked.metric, at };
+    let space = NewSpace { id: Uuid::now_v7(), collection_id: id, model, dimensions, metric: asked.metric, at };
     spaces::create(&tx, tenant, space).await?;
     tx.commit().await.doing("create the collection")?;
     Ok(collection)

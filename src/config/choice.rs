@@ -13,10 +13,7 @@ pub(super) trait Choice: Copy + fmt::Display + 'static {
 
 /// The choice of this name, in any case.
 pub(super) fn by_name<C: Choice>(name: &str) -> Option<C> {
-    C::ALL
-        .iter()
-        .copied()
-        .find(|choice| choice.name().eq_ignore_ascii_case(name))
+    C::ALL.iter().copied().find(|choice| choice.name().eq_ignore_ascii_case(name))
 }
 
 /// Declares an enum whose variants have names, each said once.

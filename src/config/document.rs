@@ -15,10 +15,7 @@ const ENV_HEADER: &str = "\
 
 /// What is told of a heading or a setting.
 pub(super) enum Document {
-    Heading {
-        section: &'static str,
-        about: String,
-    },
+    Heading { section: &'static str, about: String },
     Setting(SettingDocument),
 }
 
@@ -45,10 +42,7 @@ impl fmt::Display for DefaultText {
 impl Document {
     /// The lines of a doc comment that stands over a group of settings.
     pub fn heading(section: &'static str, lines: &[&str]) -> Self {
-        Self::Heading {
-            section,
-            about: joined(lines),
-        }
+        Self::Heading { section, about: joined(lines) }
     }
 
     /// The lines of a doc comment that stands over a setting.
@@ -78,17 +72,9 @@ impl Document {
 impl SettingDocument {
     /// Further names of the setting, as a sentence; empty where there are none.
     fn other_names(&self) -> String {
-        let file = (self.privacy != Privacy::Public)
-            .then(|| format!("{}_FILE", Spelling::Variable.of(&self.key)));
-        let names: Vec<_> = file
-            .into_iter()
-            .chain(self.aliases.iter().map(ToString::to_string))
-            .collect();
-        if names.is_empty() {
-            String::new()
-        } else {
-            format!("Also {}.", names.join(", "))
-        }
+        let file = (self.privacy != Privacy::Public).then(|| format!("{}_FILE", Spelling::Variable.of(&self.key)));
+        let names: Vec<_> = file.into_iter().chain(self.aliases.iter().map(ToString::to_string)).collect();
+        if names.is_empty() { String::new() } else { format!("Also {}.", names.join(", ")) }
     }
 }
 
@@ -97,9 +83,7 @@ pub(super) fn env_example(documents: &[Document]) -> String {
     let mut text = ENV_HEADER.to_owned();
     for document in documents {
         match document {
-            Document::Heading { about, .. } => {
-                push_line(&mut text, format_args!("\n# ---- {about}"))
-            }
+            Document::Heading { about, .. } => push_line(&mut text, format_args!("\n# ---- {about}")),
             Document::Setting(setting) => push_setting(&mut text, setting),
         }
     }
@@ -112,48 +96,27 @@ fn push_setting(text: &mut String, setting: &SettingDocument) {
         DefaultText::None | DefaultText::Computed(_) => "",
     };
     push_line(text, format_args!("\n# {}", setting.about));
-    push_line(
-        text,
-        format_args!(
-            "# Expected: {}. Default: {}.",
-            setting.expected, setting.default
-        ),
-    );
+    push_line(text, format_args!("# Expected: {}. Default: {}.", setting.expected, setting.default));
     let other_names = setting.other_names();
     if !other_names.is_empty() {
         push_line(text, format_args!("# {other_names}"));
     }
-    push_line(
-        text,
-        format_args!("# {}={value}", Spelling::Variable.of(&setting.key)),
-    );
+    push_line(text, format_args!("# {}={value}", Spelling::Variable.of(&setting.key)));
 }
 
 /// A Markdown table of the settings.
 pub(super) fn markdown_table(documents: &[Document]) -> String {
-    let mut text =
-        "| setting | expected | default | what for |\n| --- | --- | --- | --- |\n".to_owned();
+    let mut text = "| setting | expected | default | what for |\n| --- | --- | --- | --- |\n".to_owned();
     for document in documents {
         match document {
             Document::Heading { section: "", .. } => {}
             Document::Heading { section, about } => {
-                push_line(
-                    &mut text,
-                    format_args!("| **{section}** | | | **{}** |", cell(about)),
-                );
+                push_line(&mut text, format_args!("| **{section}** | | | **{}** |", cell(about)));
             }
             Document::Setting(setting) => {
-                let SettingDocument {
-                    key,
-                    expected,
-                    default,
-                    ..
-                } = setting;
+                let SettingDocument { key, expected, default, .. } = setting;
                 let about = cell(format!("{} {}", setting.about, setting.other_names()).trim());
-                push_line(
-                    &mut text,
-                    format_args!("| `{key}` | {} | {default} | {about} |", cell(expected)),
-                );
+                push_line(&mut text, format_args!("| `{key}` | {} | {default} | {about} |", cell(expected)));
             }
         }
     }

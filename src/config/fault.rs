@@ -20,12 +20,7 @@ pub struct Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            field,
-            received,
-            origin,
-            expected,
-        } = self;
+        let Self { field, received, origin, expected } = self;
         write!(f, "{field}: got {received} ({origin}), expected {expected}")
     }
 }
@@ -37,11 +32,7 @@ pub struct ConfigFaults(Vec<Fault>);
 impl ConfigFaults {
     /// `Ok` where there is no fault.
     pub(super) fn none_in(faults: Vec<Fault>) -> Result<(), Self> {
-        if faults.is_empty() {
-            Ok(())
-        } else {
-            Err(Self(faults))
-        }
+        if faults.is_empty() { Ok(()) } else { Err(Self(faults)) }
     }
 
     /// The faults in the order in which they were found.

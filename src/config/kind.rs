@@ -63,22 +63,9 @@ pub(super) enum DefaultText {
 }
 
 impl<R: 'static, T: 'static> Kind<R, T> {
-    fn new(
-        expected: impl Into<String>,
-        parse: impl Fn(&str) -> Option<R> + 'static,
-        build: fn(R) -> T,
-    ) -> Self {
-        let rule = Rule {
-            expected: expected.into(),
-            suffix: "",
-            privacy: Privacy::Public,
-            aliases: &[],
-        };
-        Self {
-            parse: Box::new(parse),
-            build,
-            rule,
-        }
+    fn new(expected: impl Into<String>, parse: impl Fn(&str) -> Option<R> + 'static, build: fn(R) -> T) -> Self {
+        let rule = Rule { expected: expected.into(), suffix: "", privacy: Privacy::Public, aliases: &[] };
+        Self { parse: Box::new(parse), build, rule }
     }
 
     /// Variables without the prefix that are understood too.
@@ -110,19 +97,13 @@ impl<R: 'static, T: 'static> Kind<R, T> {
     /// Computes the value from the machine where none is given; `told` describes it.
     pub fn or_computed(self, told: &'static str, compute: fn(&Machine) -> R) -> Setting<T> {
         let build = self.build;
-        self.setting(
-            DefaultText::Computed(told),
-            Box::new(move |machine| build(compute(machine))),
-            build,
-        )
+        self.setting(DefaultText::Computed(told), Box::new(move |machine| build(compute(machine))), build)
     }
 
     /// May be left out.
     pub fn optional(self) -> Setting<Option<T>> {
         let build = self.build;
-        self.setting(DefaultText::None, Box::new(|_| None), move |raw| {
-            Some(build(raw))
-        })
+        self.setting(DefaultText::None, Box::new(|_| None), move |raw| Some(build(raw)))
     }
 
     fn setting<U: 'static>(
@@ -132,12 +113,7 @@ impl<R: 'static, T: 'static> Kind<R, T> {
         build: impl Fn(R) -> U + 'static,
     ) -> Setting<U> {
         let parse = self.parse;
-        Setting {
-            parse: Box::new(move |text| parse(text).map(&build)),
-            default,
-            default_text,
-            rule: self.rule,
-        }
+        Setting { parse: Box::new(move |text| parse(text).map(&build)), default, default_text, rule: self.rule }
     }
 }
 
@@ -145,17 +121,12 @@ fn same<T>(value: T) -> T {
     value
 }
 
-fn number<N>(
-    range: RangeInclusive<N>,
-    expected: &str,
-) -> (String, impl Fn(&str) -> Option<N> + 'static)
+fn number<N>(range: RangeInclusive<N>, expected: &str) -> (String, impl Fn(&str) -> Option<N> + 'static)
 where
     N: FromStr + PartialOrd + Display + 'static,
 {
     let expected = format!("{expected} from {} to {}", range.start(), range.end());
-    (expected, move |text: &str| {
-        text.parse().ok().filter(|value| range.contains(value))
-    })
+    (expected, move |text: &str| text.parse().ok().filter(|value| range.contains(value)))
 }
 
 /// A count of `unit`s.
@@ -214,8 +185,7 @@ pub(super) fn choice<C: Choice>() -> Kind<C> {
 
 /// A path of the file system; whether it exists is for its user to see.
 pub(super) fn path() -> Kind<PathBuf> {
-    let parse =
-        |text: &str| (!text.is_empty() && !text.contains('\0')).then(|| PathBuf::from(text));
+    let parse = |text: &str| (!text.is_empty() && !text.contains('\0')).then(|| PathBuf::from(text));
     Kind::new("a path", parse, same)
 }
 
@@ -225,9 +195,7 @@ pub(super) fn host() -> Kind<String> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
         !text.is_empty() && text.chars().all(allowed)
     };
-    let parse = move |text: &str| {
-        (text.parse::<IpAddr>().is_ok() || is_name(text)).then(|| text.to_owned())
-    };
+    let parse = move |text: &str| (text.parse::<IpAddr>().is_ok() || is_name(text)).then(|| text.to_owned());
     Kind::new("an IP address or a host name, without a port", parse, same)
 }
 
@@ -235,32 +203,21 @@ pub(super) fn host() -> Kind<String> {
 pub(super) fn log_filter() -> Kind<String> {
     let is_filter = |text: &str| EnvFilter::builder().parse(text).is_ok();
     let parse = move |text: &str| is_filter(text).then(|| text.to_owned());
-    Kind::new(
-        "filter directives such as info,vectorforge=debug",
-        parse,
-        same,
-    )
+    Kind::new("filter directives such as info,vectorforge=debug", parse, same)
 }
 
 /// A password or key. Control characters would break the header that carries it.
 pub(super) fn secret() -> Kind<Secret> {
     let is_secret = |text: &str| !text.trim().is_empty() && !text.chars().any(char::is_control);
     let parse = move |text: &str| is_secret(text).then(|| Secret::new(text));
-    Kind::new(
-        "a text that is not blank and has no line breaks",
-        parse,
-        same,
-    )
-    .privacy(Privacy::Secret)
+    Kind::new("a text that is not blank and has no line breaks", parse, same).privacy(Privacy::Secret)
 }
 
 /// A URL with one of these schemes and something after it.
 pub(super) fn secret_url(schemes: &'static [&'static str], expected: &str) -> Kind<SecretUrl> {
     let parse = |text: &str| {
         let (scheme, rest) = text.split_once("://")?;
-        let scheme_known = schemes
-            .iter()
-            .any(|known| known.eq_ignore_ascii_case(scheme));
+        let scheme_known = schemes.iter().any(|known| known.eq_ignore_ascii_case(scheme));
         let rest_sound = !rest.is_empty() && !rest.chars().any(|c| c.is_control() || c == ' ');
         (scheme_known && rest_sound).then(|| SecretUrl::new(text))
     };

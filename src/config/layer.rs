@@ -54,11 +54,7 @@ pub(super) struct Layer {
 
 impl Layer {
     fn new(spelling: Spelling) -> Self {
-        Self {
-            spelling,
-            settings: BTreeMap::new(),
-            foreign: BTreeMap::new(),
-        }
+        Self { spelling, settings: BTreeMap::new(), foreign: BTreeMap::new() }
     }
 
     /// Reads a TOML document; every syntax fault is told, and what could be read is kept.
@@ -90,8 +86,7 @@ impl Layer {
                         field: ".env".to_owned(),
                         received: "a line that cannot be understood".to_owned(),
                         origin: format!("line {lines_searched}"),
-                        expected: "NAME=value, with quotes around a value that has spaces"
-                            .to_owned(),
+                        expected: "NAME=value, with quotes around a value that has spaces".to_owned(),
                     });
                 }
             }
@@ -112,10 +107,7 @@ impl Layer {
     pub fn from_overrides(overrides: &[(String, String)]) -> Self {
         let mut layer = Self::new(Spelling::Key);
         for (key, value) in overrides {
-            let given = Given {
-                value: value.clone(),
-                origin: format!("command line {key}"),
-            };
+            let given = Given { value: value.clone(), origin: format!("command line {key}") };
             layer.settings.insert(key.to_lowercase(), given);
         }
         layer
@@ -127,10 +119,7 @@ impl Layer {
     }
 
     fn add_variable(&mut self, source: &str, name: &str, value: String, faults: &mut Vec<Fault>) {
-        let given = Given {
-            value,
-            origin: format!("{source} {name}"),
-        };
+        let given = Given { value, origin: format!("{source} {name}") };
         match key_of_variable(name) {
             Some(_) if NOT_SETTINGS.iter().any(|other| name.eq_ignore_ascii_case(other)) => {}
             Some(key) => self.add(key, given, faults),
@@ -159,9 +148,7 @@ impl Layer {
 /// `http.port` for `VECTORFORGE_HTTP__PORT`; `None` for a variable without our prefix.
 fn key_of_variable(name: &str) -> Option<String> {
     let (prefix, rest) = name.split_at_checked(PREFIX.len())?;
-    prefix
-        .eq_ignore_ascii_case(PREFIX)
-        .then(|| rest.to_lowercase().replace("__", "."))
+    prefix.eq_ignore_ascii_case(PREFIX).then(|| rest.to_lowercase().replace("__", "."))
 }
 
 /// The variables of a `.env` text.
@@ -198,11 +185,7 @@ impl TomlFile<'_> {
     fn flatten(&self, path: &str, table: &DeTable<'_>, layer: &mut Layer, faults: &mut Vec<Fault>) {
         for (name, value) in table {
             let name = name.get_ref().to_lowercase();
-            let key = if path.is_empty() {
-                name
-            } else {
-                format!("{path}.{name}")
-            };
+            let key = if path.is_empty() { name } else { format!("{path}.{name}") };
             let origin = self.origin(&value.span());
             match value.get_ref() {
                 DeValue::Table(inner) => self.flatten(&key, inner, layer, faults),
@@ -212,14 +195,7 @@ impl TomlFile<'_> {
                     origin,
                     expected: "a string, a number or true or false".to_owned(),
                 }),
-                scalar => layer.add(
-                    key,
-                    Given {
-                        value: scalar_text(scalar),
-                        origin,
-                    },
-                    faults,
-                ),
+                scalar => layer.add(key, Given { value: scalar_text(scalar), origin }, faults),
             }
         }
     }

@@ -36,8 +36,7 @@ impl Machine {
         // The XDG base directory specification says to ignore a path that is not absolute.
         let absolute = |path: &PathBuf| path.is_absolute();
         let xdg = self.xdg_data_home.clone().filter(absolute);
-        let user_data =
-            xdg.or_else(|| Some(self.home.clone().filter(absolute)?.join(".local/share")));
+        let user_data = xdg.or_else(|| Some(self.home.clone().filter(absolute)?.join(".local/share")));
         match user_data {
             Some(directory) if !self.root => directory.join("vectorforge"),
             _ => PathBuf::from(SYSTEM_DATA_DIR),
@@ -54,31 +53,13 @@ mod tests {
         for (root, xdg, home, expected) in [
             (true, Some("/xdg"), Some("/home/u"), SYSTEM_DATA_DIR),
             (false, Some("/xdg"), Some("/home/u"), "/xdg/vectorforge"),
-            (
-                false,
-                Some("relative"),
-                Some("/home/u"),
-                "/home/u/.local/share/vectorforge",
-            ),
-            (
-                false,
-                None,
-                Some("/home/u"),
-                "/home/u/.local/share/vectorforge",
-            ),
+            (false, Some("relative"), Some("/home/u"), "/home/u/.local/share/vectorforge"),
+            (false, None, Some("/home/u"), "/home/u/.local/share/vectorforge"),
             (false, None, None, SYSTEM_DATA_DIR),
         ] {
-            let machine = Machine {
-                cores: 1,
-                root,
-                home: home.map(PathBuf::from),
-                xdg_data_home: xdg.map(PathBuf::from),
-            };
-            assert_eq!(
-                machine.data_dir(),
-                PathBuf::from(expected),
-                "for {machine:?}"
-            );
+            let machine =
+                Machine { cores: 1, root, home: home.map(PathBuf::from), xdg_data_home: xdg.map(PathBuf::from) };
+            assert_eq!(machine.data_dir(), PathBuf::from(expected), "for {machine:?}");
         }
     }
 }

@@ -45,25 +45,10 @@ impl Config {
     }
 
     fn require_consistency(&self, reader: &mut Reader<'_>) {
-        let Self {
-            chunking,
-            queue,
-            index,
-            ..
-        } = self;
-        reader.require(
-            chunking.overlap < chunking.size,
-            "chunking.overlap",
-            "less than",
-            "chunking.size",
-        );
+        let Self { chunking, queue, index, .. } = self;
+        reader.require(chunking.overlap < chunking.size, "chunking.overlap", "less than", "chunking.size");
         let twice_the_heartbeat = queue.heartbeat * 2;
-        reader.require(
-            twice_the_heartbeat < queue.lease,
-            "queue.heartbeat_ms",
-            "less than half of",
-            "queue.lease_ms",
-        );
+        reader.require(twice_the_heartbeat < queue.lease, "queue.heartbeat_ms", "less than half of", "queue.lease_ms");
         reader.require(
             queue.backoff_base <= queue.backoff_max,
             "queue.backoff_base_ms",
@@ -81,20 +66,10 @@ impl Config {
 
     /// What an operator looks for in the log after a start, by name; secrets are redacted.
     pub fn summary(&self) -> Vec<(&'static str, String)> {
-        let or =
-            |value: Option<String>, otherwise: &str| value.unwrap_or_else(|| otherwise.to_owned());
-        let database = or(
-            self.database.url.as_ref().map(ToString::to_string),
-            "embedded",
-        );
-        let pool = format!(
-            "{}+{}",
-            self.database.pool_size, self.database.pool_overflow
-        );
-        let object_store = or(
-            self.object_store.url.as_ref().map(ToString::to_string),
-            "none",
-        );
+        let or = |value: Option<String>, otherwise: &str| value.unwrap_or_else(|| otherwise.to_owned());
+        let database = or(self.database.url.as_ref().map(ToString::to_string), "embedded");
+        let pool = format!("{}+{}", self.database.pool_size, self.database.pool_overflow);
+        let object_store = or(self.object_store.url.as_ref().map(ToString::to_string), "none");
         let filter = or(self.log.filter.clone(), &self.log.level.to_string());
         vec![
             ("http", format!("{}:{}", self.http.host, self.http.port)),
@@ -103,13 +78,7 @@ impl Config {
             ("pool", pool),
             ("object_store", object_store),
             ("embedding_threads", self.embedding.threads.to_string()),
-            (
-                "llm",
-                or(
-                    self.llm.provider.map(|provider| provider.to_string()),
-                    "none",
-                ),
-            ),
+            ("llm", or(self.llm.provider.map(|provider| provider.to_string()), "none")),
             ("provider_keys", self.provider_keys().join(",")),
             ("workers", self.queue.workers.to_string()),
             ("log", format!("{filter} {}", self.log.format)),
@@ -118,11 +87,7 @@ impl Config {
 
     /// Tells the log, once at start, what this process was set to do and what it therefore cannot do.
     pub fn log_summary(&self) {
-        let parts: Vec<_> = self
-            .summary()
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
+        let parts: Vec<_> = self.summary().iter().map(|(name, value)| format!("{name}={value}")).collect();
         tracing::info!(settings = parts.join(" "), "settings read");
         if self.llm.provider.is_none() {
             tracing::warn!("generation disabled: no LLM is configured");
@@ -134,13 +99,7 @@ impl Config {
 
     /// The names of the providers that have a key.
     fn provider_keys(&self) -> Vec<&'static str> {
-        let ProvidersSettings {
-            openai,
-            anthropic,
-            cohere,
-            voyage,
-            google,
-        } = &self.providers;
+        let ProvidersSettings { openai, anthropic, cohere, voyage, google } = &self.providers;
         let keys = [
             ("openai", &openai.api_key),
             ("anthropic", &anthropic.api_key),
@@ -148,10 +107,7 @@ impl Config {
             ("voyage", &voyage.api_key),
             ("google", &google.api_key),
         ];
-        keys.into_iter()
-            .filter(|(_, key)| key.is_some())
-            .map(|(name, _)| name)
-            .collect()
+        keys.into_iter().filter(|(_, key)| key.is_some()).map(|(name, _)| name).collect()
     }
 
     /// The text of `.env.example`: every setting with its default, unit and reason.
@@ -167,12 +123,7 @@ impl Config {
 
 /// Reading is what declares the settings, so reading nothing documents them all.
 fn documents() -> Vec<Document> {
-    let nowhere = Machine {
-        cores: 1,
-        root: true,
-        home: None,
-        xdg_data_home: None,
-    };
+    let nowhere = Machine { cores: 1, root: true, home: None, xdg_data_home: None };
     let mut reader = Reader::new(&[], &nowhere, Vec::new());
     Config::read(&mut reader);
     reader.documents

@@ -65,14 +65,7 @@ pub(super) struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// `layers` from the weakest to the strongest; `faults` are those of bringing them here.
     pub fn new(layers: &'a [Layer], machine: &'a Machine, faults: Vec<Fault>) -> Self {
-        Self {
-            layers,
-            machine,
-            section: "",
-            seen: BTreeMap::new(),
-            faults,
-            documents: Vec::new(),
-        }
+        Self { layers, machine, section: "", seen: BTreeMap::new(), faults, documents: Vec::new() }
     }
 
     /// The settings read from here on belong to this section.
@@ -84,8 +77,7 @@ impl<'a> Reader<'a> {
     /// The value of a setting, or its default; also where the value is faulty, so that reading goes on to the end.
     pub fn read<T>(&mut self, field: &str, about: &[&str], setting: Setting<T>) -> T {
         let key = self.key(field, setting.rule.suffix);
-        self.documents
-            .push(Document::setting(&key, about, &setting));
+        self.documents.push(Document::setting(&key, about, &setting));
         let found = match self.find(&key, &setting.rule) {
             Ok(Some(given)) => self.judge(&key, given, &setting),
             Ok(None) => {
@@ -102,10 +94,7 @@ impl<'a> Reader<'a> {
 
     /// The value, if it is as expected; otherwise a fault.
     fn judge<T>(&mut self, key: &str, given: Given, setting: &Setting<T>) -> Option<T> {
-        let Given {
-            value: text,
-            origin,
-        } = given;
+        let Given { value: text, origin } = given;
         let shown = shown(&text, setting.rule.privacy);
         // The mark of bytes that were not UTF-8: a secret would be wrong without anyone seeing why.
         let is_text = !text.contains(char::REPLACEMENT_CHARACTER);
@@ -116,12 +105,7 @@ impl<'a> Reader<'a> {
             }
             _ => {
                 let expected = setting.rule.expected.clone();
-                self.faults.push(Fault {
-                    field: key.to_owned(),
-                    received: shown,
-                    origin,
-                    expected,
-                });
+                self.faults.push(Fault { field: key.to_owned(), received: shown, origin, expected });
                 None
             }
         }
@@ -139,10 +123,7 @@ impl<'a> Reader<'a> {
             field: key.to_owned(),
             received: one.shown.clone(),
             origin: one.origin.clone(),
-            expected: format!(
-                "{relation} {other}, which is {} ({})",
-                two.shown, two.origin
-            ),
+            expected: format!("{relation} {other}, which is {} ({})", two.shown, two.origin),
         });
     }
 
@@ -150,13 +131,8 @@ impl<'a> Reader<'a> {
     pub fn finish(mut self) -> Result<(), ConfigFaults> {
         let known: Vec<String> = self.documents.iter().flat_map(Document::keys).collect();
         for layer in self.layers {
-            let unknown = layer
-                .settings
-                .iter()
-                .filter(|(key, _)| !known.contains(key));
-            self.faults.extend(
-                unknown.map(|(key, given)| unknown_name(key, given, layer.spelling, &known)),
-            );
+            let unknown = layer.settings.iter().filter(|(key, _)| !known.contains(key));
+            self.faults.extend(unknown.map(|(key, given)| unknown_name(key, given, layer.spelling, &known)));
         }
         ConfigFaults::none_in(self.faults)
     }
@@ -184,10 +160,7 @@ impl<'a> Reader<'a> {
 
 /// Looks in one layer: our own name first, then the aliases; each as a value or, if secret, as the path of a file.
 fn find_in(layer: &Layer, key: &str, rule: &Rule) -> Result<Option<Given>, Fault> {
-    let own = (
-        layer.settings.get(key),
-        layer.settings.get(&format!("{key}_file")),
-    );
+    let own = (layer.settings.get(key), layer.settings.get(&format!("{key}_file")));
     let aliases = rule.aliases.iter().map(|alias| {
         let by_file = layer.foreign.get(&format!("{alias}_FILE"));
         (layer.foreign.get(*alias), by_file)
@@ -225,10 +198,7 @@ fn read_secret(key: &str, file: &Given) -> Result<Given, Fault> {
         expected: "the path of a readable UTF-8 file that holds the secret".to_owned(),
     })?;
     let without_line_feed = text.strip_suffix('\n').unwrap_or(&text);
-    let value = without_line_feed
-        .strip_suffix('\r')
-        .unwrap_or(without_line_feed)
-        .to_owned();
+    let value = without_line_feed.strip_suffix('\r').unwrap_or(without_line_feed).to_owned();
     Ok(Given { value, origin })
 }
 
@@ -247,12 +217,7 @@ fn unknown_name(key: &str, given: &Given, spelling: Spelling, known: &[String]) 
         Some(near) => format!("a known one, perhaps {}", spelling.of(near)),
         None => "one of those in .env.example".to_owned(),
     };
-    Fault {
-        field: key.to_owned(),
-        received: "an unknown setting".to_owned(),
-        origin: given.origin.clone(),
-        expected,
-    }
+    Fault { field: key.to_owned(), received: "an unknown setting".to_owned(), origin: given.origin.clone(), expected }
 }
 
 /// The known key that is fewest edits away, also where its section was left out; none where hardly a letter agrees.

@@ -89,14 +89,7 @@ fn redact_query(url: &str) -> String {
 
 /// Keeps only what is known to be harmless, because secret parameters have too many names to list.
 fn redact_parameter(parameter: &str) -> String {
-    const HARMLESS: [&str; 6] = [
-        "sslmode",
-        "application_name",
-        "host",
-        "port",
-        "region",
-        "endpoint",
-    ];
+    const HARMLESS: [&str; 6] = ["sslmode", "application_name", "host", "port", "region", "endpoint"];
     match parameter.split_once('=') {
         Some((name, _)) if !HARMLESS.contains(&name) => format!("{name}=***"),
         _ => parameter.to_owned(),
@@ -118,23 +111,11 @@ mod tests {
     fn a_url_prints_without_its_password() {
         for (url, expected) in [
             ("postgres://user:pw@host/db", "postgres://user:***@host/db"),
-            (
-                "postgres://user:p@ss/w:rd@host/db",
-                "postgres://user:***@host/db",
-            ),
+            ("postgres://user:p@ss/w:rd@host/db", "postgres://user:***@host/db"),
             ("postgres://:pw@host/db", "postgres://:***@host/db"),
-            (
-                "postgres://user@host:5432/db",
-                "postgres://user@host:5432/db",
-            ),
-            (
-                "postgres://host/db?password=pw&sslmode=require",
-                "postgres://host/db?password=***&sslmode=require",
-            ),
-            (
-                "s3://bucket/path?secret_access_key=k",
-                "s3://bucket/path?secret_access_key=***",
-            ),
+            ("postgres://user@host:5432/db", "postgres://user@host:5432/db"),
+            ("postgres://host/db?password=pw&sslmode=require", "postgres://host/db?password=***&sslmode=require"),
+            ("s3://bucket/path?secret_access_key=k", "s3://bucket/path?secret_access_key=***"),
             ("host=h password=pw", "[redacted]"),
             ("", "[redacted]"),
         ] {

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use super::choice::{LlmProvider, LogFormat, LogLevel};
 use super::kind::{
-    bytes, choice, decimal, flag, host, log_filter, millis, path, port, seconds, secret,
-    secret_url, whole,
+    bytes, choice, decimal, flag, host, log_filter, millis, path, port, seconds, secret, secret_url, whole,
 };
 use super::machine::Machine;
 use super::reader::{Reader, settings};
@@ -111,8 +110,8 @@ settings! {
             &["postgres", "postgresql"],
             "a URL such as postgres://user:password@host/database",
         ).alias(&["DATABASE_URL"]).optional(),
-        /// Connections kept open; a few per core serve most loads.
-        pub pool_size: u32 = whole("connections", 1..=10_000).or(10_u32),
+        /// Connections kept open; a few per core serve most loads. One listens for signals, and a migration needs two.
+        pub pool_size: u32 = whole("connections", 3..=10_000).or(10_u32),
         /// Connections that may be opened beyond the pool's size under load.
         pub pool_overflow: u32 = whole("connections", 0..=10_000).or(10_u32),
         /// Longest wait for a free connection; then the request is refused instead of piling up.

@@ -54,33 +54,17 @@ impl Sources {
         let named = config.or_else(|| config_variable(&env, dotenv.as_deref()));
         let file = match named {
             Some(path) => read_named(&path, &mut unreadable),
-            None => read_if_present(&directory.join(CONFIG_FILE), &mut unreadable).map(|text| {
-                ConfigFile {
-                    name: CONFIG_FILE.to_owned(),
-                    text,
-                }
-            }),
+            None => read_if_present(&directory.join(CONFIG_FILE), &mut unreadable)
+                .map(|text| ConfigFile { name: CONFIG_FILE.to_owned(), text }),
         };
-        Self {
-            file,
-            dotenv,
-            env,
-            overrides,
-            unreadable,
-        }
+        Self { file, dotenv, env, overrides, unreadable }
     }
 
     /// The sources in one form, the weakest first, and the faults found in bringing them there.
     pub(super) fn layers(&self) -> (Vec<Layer>, Vec<Fault>) {
         let mut faults = self.unreadable.clone();
-        let file = self
-            .file
-            .as_ref()
-            .map(|file| Layer::from_toml(&file.name, &file.text, &mut faults));
-        let dotenv = self
-            .dotenv
-            .as_ref()
-            .map(|text| Layer::from_dotenv(text, &mut faults));
+        let file = self.file.as_ref().map(|file| Layer::from_toml(&file.name, &file.text, &mut faults));
+        let dotenv = self.dotenv.as_ref().map(|text| Layer::from_dotenv(text, &mut faults));
         let environment = Layer::from_environment(&self.env, &mut faults);
         let overrides = Layer::from_overrides(&self.overrides);
         let layers = [file, dotenv, Some(environment), Some(overrides)];
@@ -94,9 +78,7 @@ impl Sources {
 /// Where there is no `=` or no key before it; the text says what was expected.
 pub fn parse_override(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
-        Some((key, value)) if !key.trim().is_empty() => {
-            Ok((key.trim().to_owned(), value.to_owned()))
-        }
+        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.to_owned())),
         // Not repeated: it may be a secret without its key.
         _ => Err("expected key=value, such as http.port=9000".to_owned()),
     }
@@ -104,14 +86,9 @@ pub fn parse_override(text: &str) -> Result<(String, String), String> {
 
 /// Where the environment, or else `.env`, says the config file is.
 fn config_variable(env: &[(String, String)], dotenv: Option<&str>) -> Option<PathBuf> {
-    let of_dotenv: Vec<_> = dotenv
-        .into_iter()
-        .flat_map(dotenv_items)
-        .flatten()
-        .collect();
+    let of_dotenv: Vec<_> = dotenv.into_iter().flat_map(dotenv_items).flatten().collect();
     let mut variables = env.iter().chain(&of_dotenv);
-    let (_, path) = variables
-        .find(|(name, path)| name.eq_ignore_ascii_case(CONFIG_VARIABLE) && !path.is_empty())?;
+    let (_, path) = variables.find(|(name, path)| name.eq_ignore_ascii_case(CONFIG_VARIABLE) && !path.is_empty())?;
     Some(PathBuf::from(path))
 }
 
@@ -119,9 +96,7 @@ fn config_variable(env: &[(String, String)], dotenv: Option<&str>) -> Option<Pat
 /// keep in their variables is their business.
 fn utf8_variables(variables: impl Iterator<Item = (OsString, OsString)>) -> Vec<(String, String)> {
     let text = |bytes: OsString| bytes.to_string_lossy().into_owned();
-    variables
-        .map(|(name, value)| (text(name), text(value)))
-        .collect()
+    variables.map(|(name, value)| (text(name), text(value))).collect()
 }
 
 fn read_named(path: &Path, faults: &mut Vec<Fault>) -> Option<ConfigFile> {
@@ -160,15 +135,12 @@ mod tests {
     use super::*;
 
     fn gathered(directory: &Path, env: &[(&str, &str)], config: Option<PathBuf>) -> Sources {
-        let variables = env
-            .iter()
-            .map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        let variables = env.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
         Sources::gather(directory, variables, config, Vec::new())
     }
 
     #[test]
-    fn the_config_file_is_the_one_of_the_flag_or_the_environment_or_dotenv_or_the_working_directory()
-     {
+    fn the_config_file_is_the_one_of_the_flag_or_the_environment_or_dotenv_or_the_working_directory() {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
         let name_of = |env: &[(&str, &str)], flag: Option<&str>| {
@@ -181,11 +153,7 @@ mod tests {
             fs::write(path(name), name).unwrap();
         }
         assert_eq!(name_of(&[], None).as_deref(), Some(CONFIG_FILE));
-        fs::write(
-            path(".env"),
-            format!("vectorforge_config='{}'", path("dotenv").display()),
-        )
-        .unwrap();
+        fs::write(path(".env"), format!("vectorforge_config='{}'", path("dotenv").display())).unwrap();
         assert_eq!(name_of(&[], None).as_deref(), Some("dotenv"));
         let environment = path("environment").display().to_string();
         let env = [(CONFIG_VARIABLE, environment.as_str())];

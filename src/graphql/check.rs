@@ -95,7 +95,9 @@ mod tests {
 
     #[test]
     fn only_a_json_object_of_bounded_size_without_nul_is_metadata() {
-        for value in [json!([]), json!("x"), json!(null), json!({"a": ["\0"]}), json!({"\0": 1}), json!({"a": "x".repeat(99)})] {
+        for value in
+            [json!([]), json!("x"), json!(null), json!({"a": ["\0"]}), json!({"\0": 1}), json!({"a": "x".repeat(99)})]
+        {
             assert!(object("input.metadata", value.clone(), 64).is_err(), "{value}");
         }
         assert!(object("input.metadata", json!({"a": {"b": [1, "x"]}}), 64).is_ok());

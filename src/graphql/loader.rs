@@ -94,7 +94,8 @@ impl Loader<ChunkPage> for RowLoader {
     async fn load(&self, keys: &[ChunkPage]) -> Result<HashMap<ChunkPage, Self::Value>, Arc<Error>> {
         let mut found = HashMap::new();
         for ((after, limit), documents) in grouped(keys, |key| ((key.after, key.limit), key.document)) {
-            let pages = chunks::pages(self.app.store.db(), self.tenant, &documents, after, limit).await.map_err(Arc::new)?;
+            let pages =
+                chunks::pages(self.app.store.db(), self.tenant, &documents, after, limit).await.map_err(Arc::new)?;
             found.extend(pages.into_iter().map(|(document, page)| (ChunkPage { document, after, limit }, page)));
         }
         Ok(found)
@@ -124,9 +125,11 @@ impl Loader<DocumentPage> for RowLoader {
             let (filter, after, limit) = key;
             let pages =
                 documents::pages(self.app.store.db(), &collections, &filter, after, limit).await.map_err(Arc::new)?;
-            found.extend(pages.into_iter().map(|(collection, page)| {
-                (DocumentPage { collection, filter: filter.clone(), after, limit }, page)
-            }));
+            found.extend(
+                pages.into_iter().map(|(collection, page)| {
+                    (DocumentPage { collection, filter: filter.clone(), after, limit }, page)
+                }),
+            );
         }
         Ok(found)
     }
@@ -192,4 +195,3 @@ fn grouped<K, G: Eq + Hash>(keys: &[K], split: impl Fn(&K) -> (G, Uuid)) -> Vec<
     }
     groups.into_iter().collect()
 }
-

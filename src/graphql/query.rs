@@ -129,11 +129,7 @@ impl Query {
 
 /// The chunks of all hits in one statement and, where they are asked for, their documents in another. A chunk that was
 /// deleted meanwhile is left out.
-async fn fetch(
-    ctx: &Context<'_>,
-    hits: &[search::Hit],
-    wants_document: bool,
-) -> crate::error::Result<Vec<SearchHit>> {
+async fn fetch(ctx: &Context<'_>, hits: &[search::Hit], wants_document: bool) -> crate::error::Result<Vec<SearchHit>> {
     let (db, tenant) = (ctx.app().store.db(), ctx.tenant());
     let ids: Vec<Uuid> = hits.iter().map(|hit| hit.chunk_id).collect();
     let mut rows: HashMap<Uuid, chunk::Model> = chunks::by_ids(db, tenant, &ids).await?;

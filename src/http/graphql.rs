@@ -129,7 +129,8 @@ impl Refusal {
 
 async fn read(server: &Server, content_type: Option<&str>, body: Body, limit: BodyLimit) -> Result<Request, Refusal> {
     let too_large = || {
-        let message = format!("request body: got more than {} bytes, which is the limit (http.body_limit_bytes)", limit.0);
+        let message =
+            format!("request body: got more than {} bytes, which is the limit (http.body_limit_bytes)", limit.0);
         Refusal(StatusCode::PAYLOAD_TOO_LARGE, Code::PayloadTooLarge, message)
     };
     let is_over = Arc::new(AtomicBool::new(false));
@@ -233,4 +234,3 @@ fn not_acceptable() -> HttpResponse {
 fn charset(answer_type: &'static str) -> String {
     format!("{answer_type}; charset=utf-8")
 }
-

@@ -80,7 +80,12 @@ pub async fn listen(app: &App) -> anyhow::Result<TcpListener> {
 }
 
 /// Serves until `stop`, then lets open requests end.
-pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken, grace: std::time::Duration) -> Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    stop: CancellationToken,
+    grace: std::time::Duration,
+) -> Result<()> {
     // Events are small and come one by one: none shall wait for the acknowledgement of the one before.
     let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
     let serving = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());

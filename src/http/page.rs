@@ -4,8 +4,7 @@ use std::hash::{DefaultHasher, Hasher};
 
 use axum::Router;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
-    X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -43,11 +42,7 @@ macro_rules! asset {
 }
 
 const ASSETS: &[Asset] = &[
-    Asset {
-        path: "/",
-        content_type: HTML,
-        body: include_bytes!("../../assets/graphiql/index.html"),
-    },
+    Asset { path: "/", content_type: HTML, body: include_bytes!("../../assets/graphiql/index.html") },
     asset!("page.css", CSS),
     asset!("page.js", JAVASCRIPT),
     asset!("placeholders.js", JAVASCRIPT),
@@ -63,10 +58,7 @@ const ASSETS: &[Asset] = &[
 pub fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     ASSETS.iter().fold(Router::new(), |router, asset| {
         let etag = asset.etag();
-        router.route(
-            asset.path,
-            get(async move |request: HeaderMap| asset.answer(&etag, &request)),
-        )
+        router.route(asset.path, get(async move |request: HeaderMap| asset.answer(&etag, &request)))
     })
 }
 
@@ -81,10 +73,7 @@ impl Asset {
 
     /// The file, or 304 without it where the client has it already.
     fn answer(&'static self, etag: &HeaderValue, request: &HeaderMap) -> Response {
-        let validators = [
-            (ETAG, etag.clone()),
-            (CACHE_CONTROL, HeaderValue::from_static(REVALIDATE)),
-        ];
+        let validators = [(ETAG, etag.clone()), (CACHE_CONTROL, HeaderValue::from_static(REVALIDATE))];
         if is_known(etag, request) {
             return (StatusCode::NOT_MODIFIED, validators).into_response();
         }
@@ -148,13 +137,8 @@ mod tests {
         assert_eq!(response.headers()[CONTENT_TYPE], HTML);
         assert_eq!(response.headers()[X_CONTENT_TYPE_OPTIONS], "nosniff");
         assert_eq!(response.headers()[CACHE_CONTROL], "no-cache");
-        let policy = response.headers()[CONTENT_SECURITY_POLICY]
-            .to_str()
-            .unwrap();
-        assert!(
-            policy.starts_with("default-src 'none'; script-src 'self';"),
-            "{policy}"
-        );
+        let policy = response.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap();
+        assert!(policy.starts_with("default-src 'none'; script-src 'self';"), "{policy}");
         assert!(!policy.contains("http"), "{policy}");
     }
 
@@ -185,16 +169,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_that_has_the_file_is_told_so_without_a_body() {
-        let etag = ask("/assets/graphiql/page.js", &[]).await.headers()[ETAG]
-            .to_str()
-            .unwrap()
-            .to_owned();
-        for known in [
-            etag.clone(),
-            format!("W/{etag}"),
-            format!("\"other\", {etag}"),
-            "*".to_owned(),
-        ] {
+        let etag = ask("/assets/graphiql/page.js", &[]).await.headers()[ETAG].to_str().unwrap().to_owned();
+        for known in [etag.clone(), format!("W/{etag}"), format!("\"other\", {etag}"), "*".to_owned()] {
             let response = ask("/assets/graphiql/page.js", &[(IF_NONE_MATCH, &known)]).await;
             assert_eq!(response.status(), StatusCode::NOT_MODIFIED, "{known}");
             assert_eq!(response.headers()[ETAG], etag.as_str());
@@ -204,44 +180,26 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_that_has_another_version_gets_the_file() {
-        let response = ask(
-            "/assets/graphiql/page.js",
-            &[(IF_NONE_MATCH, "\"0123456789abcdef\"")],
-        )
-        .await;
+        let response = ask("/assets/graphiql/page.js", &[(IF_NONE_MATCH, "\"0123456789abcdef\"")]).await;
         assert_eq!(response.status(), StatusCode::OK);
         assert!(!text(response).await.is_empty());
     }
 
     #[tokio::test]
     async fn no_other_file_can_be_reached() {
-        for path in [
-            "/assets/graphiql/update.sh",
-            "/assets/graphiql/../../Cargo.toml",
-            "/assets/graphiql/",
-            "/index.html",
-        ] {
-            assert_eq!(
-                ask(path, &[]).await.status(),
-                StatusCode::NOT_FOUND,
-                "{path}"
-            );
+        for path in
+            ["/assets/graphiql/update.sh", "/assets/graphiql/../../Cargo.toml", "/assets/graphiql/", "/index.html"]
+        {
+            assert_eq!(ask(path, &[]).await.status(), StatusCode::NOT_FOUND, "{path}");
         }
     }
 
     #[test]
     fn nothing_served_is_loaded_from_elsewhere() {
-        for asset in ASSETS
-            .iter()
-            .filter(|asset| [HTML, CSS].contains(&asset.content_type))
-        {
+        for asset in ASSETS.iter().filter(|asset| [HTML, CSS].contains(&asset.content_type)) {
             let content = std::str::from_utf8(asset.body).unwrap();
             for remote in ["https://", "http://", "@import", "@font-face"] {
-                assert!(
-                    !content.contains(remote),
-                    "{} contains {remote}",
-                    asset.path
-                );
+                assert!(!content.contains(remote), "{} contains {remote}", asset.path);
             }
         }
     }

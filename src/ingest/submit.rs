@@ -282,11 +282,7 @@ struct Known {
     by_content: HashMap<Vec<u8>, Document>,
 }
 
-async fn known_documents(
-    db: &crate::store::Transaction,
-    collection: Uuid,
-    prepared: &[Prepared],
-) -> Result<Known> {
+async fn known_documents(db: &crate::store::Transaction, collection: Uuid, prepared: &[Prepared]) -> Result<Known> {
     let sources = prepared.iter().filter_map(|document| document.given.source_uri.clone()).collect();
     let without_source = prepared.iter().filter(|document| document.given.source_uri.is_none());
     let hashes = without_source.map(|document| document.hash.clone()).collect();
@@ -398,12 +394,7 @@ fn decide(
     (if is_same_content { Outcome::Accepted } else { Outcome::Replaced }, row)
 }
 
-fn new_row(
-    tenant: TenantId,
-    collection: Uuid,
-    document: &Prepared,
-    at: chrono::DateTime<chrono::Utc>,
-) -> Document {
+fn new_row(tenant: TenantId, collection: Uuid, document: &Prepared, at: chrono::DateTime<chrono::Utc>) -> Document {
     let given = &document.given;
     Document {
         id: Uuid::now_v7(),

@@ -5,7 +5,9 @@
 pub fn encode<'a>(vectors: impl Iterator<Item = Option<&'a [f32]>> + Clone, dimensions: usize) -> Option<Vec<u8>> {
     vectors.clone().any(|vector| vector.is_some()).then(|| {
         let absent = vec![f32::NAN; dimensions];
-        vectors.flat_map(|vector| vector.unwrap_or(&absent).iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<_>>()).collect()
+        vectors
+            .flat_map(|vector| vector.unwrap_or(&absent).iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<_>>())
+            .collect()
     })
 }
 

@@ -248,7 +248,12 @@ impl<'a> Work<'a> {
     }
 
     /// A small document: chunks, vectors, switch and the job's end in one transaction.
-    async fn index_at_once(&self, rows: Vec<chunk_row::Model>, body: Option<String>, title: Option<String>) -> Result<()> {
+    async fn index_at_once(
+        &self,
+        rows: Vec<chunk_row::Model>,
+        body: Option<String>,
+        title: Option<String>,
+    ) -> Result<()> {
         let batch = self.embed(rows).await?;
         let count = i32::try_from(batch.chunks.len()).unwrap_or(i32::MAX);
         let started = Instant::now();
@@ -268,7 +273,12 @@ impl<'a> Work<'a> {
     }
 
     /// False as in [`Self::commit_batch`].
-    async fn write_chunks(&self, rows: Vec<chunk_row::Model>, body: Option<String>, title: Option<String>) -> Result<bool> {
+    async fn write_chunks(
+        &self,
+        rows: Vec<chunk_row::Model>,
+        body: Option<String>,
+        title: Option<String>,
+    ) -> Result<bool> {
         let started = Instant::now();
         let count = i32::try_from(rows.len()).unwrap_or(i32::MAX);
         let tx = self.app.store.begin().await?;
@@ -393,7 +403,8 @@ impl<'a> Work<'a> {
         jobs::succeed(&tx, &self.job.row).await?;
         let (chunks, _) = chunks::progress(&tx, self.document.id, self.document.version, self.space.id).await?;
         let chunk_count = i32::try_from(chunks).unwrap_or(i32::MAX);
-        let happening = Happening { document: Some((self.document.id, Status::Indexed, chunk_count)), done: 1, ..counts };
+        let happening =
+            Happening { document: Some((self.document.id, Status::Indexed, chunk_count)), done: 1, ..counts };
         append(&tx, self.run, happening).await?;
         tx.commit().await.doing("finish the document")?;
         counter!("vectorforge_ingest_documents_total", "outcome" => "indexed").increment(1);
@@ -437,10 +448,7 @@ fn cut(
 }
 
 /// The chunks that the caller cut, at their places in the document's text.
-fn ready_made(
-    content: &document_content::Model,
-    tokenizer: Option<&dyn Tokenize>,
-) -> Result<(Loaded, Vec<Chunk>)> {
+fn ready_made(content: &document_content::Model, tokenizer: Option<&dyn Tokenize>) -> Result<(Loaded, Vec<Chunk>)> {
     let unreadable = |cause: anyhow::Error| Error::internal("read the document's chunks", cause);
     let texts: Vec<String> = serde_json::from_slice(&content.original).map_err(|cause| unreadable(cause.into()))?;
     let body = content.body.clone().ok_or_else(|| unreadable(anyhow::anyhow!("no text")))?;

@@ -66,8 +66,7 @@ pub async fn run(
     settings: WorkerSettings,
     stop: CancellationToken,
 ) -> Result<()> {
-    let source =
-        JobSource::new(queue.name, store.clone(), signals, leases.clone(), queue.concurrency, settings.poll);
+    let source = JobSource::new(queue.name, store.clone(), signals, leases.clone(), queue.concurrency, settings.poll);
     let grace = settings.grace;
     let runner = Arc::new(Runner { store, handlers, leases, settings });
     let worker = WorkerBuilder::new(format!("{}-{}", queue.name, runner.leases.holder))

@@ -13,7 +13,8 @@ const NORM_RANGE: std::ops::RangeInclusive<f64> = 1e-15..=1e15;
 pub fn check(field: &str, vector: &[f32], space: &Space) -> Result<()> {
     let dimensions = space.dimensions.unsigned_abs() as usize;
     if vector.len() != dimensions {
-        let (got, expected) = (format!("{} numbers", vector.len()), format!("{dimensions}, the collection's dimensions"));
+        let (got, expected) =
+            (format!("{} numbers", vector.len()), format!("{dimensions}, the collection's dimensions"));
         return Err(Error::refused(Code::DimensionMismatch, field, got, expected));
     }
     if let Some(index) = vector.iter().position(|x| !x.is_finite()) {
@@ -27,7 +28,11 @@ pub fn check(field: &str, vector: &[f32], space: &Space) -> Result<()> {
     }
     let norm = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
     if norm > *NORM_RANGE.end() {
-        return Err(Error::input(field, format!("a vector of length {norm:e}"), format!("at most {:e}", NORM_RANGE.end())));
+        return Err(Error::input(
+            field,
+            format!("a vector of length {norm:e}"),
+            format!("at most {:e}", NORM_RANGE.end()),
+        ));
     }
     if space.metric == Metric::Cosine && norm < *NORM_RANGE.start() {
         return Err(Error::input(field, "a zero vector", "a vector with a direction, for the cosine has none without"));

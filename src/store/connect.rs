@@ -68,19 +68,27 @@ impl Store {
 
     /// Brings the schema up to date. Several processes may call it at once: one migrates, the others wait.
     pub async fn migrate(&self) -> Result<(), ConnectError> {
+        self.migrate_alone("migrate the database", Migrator::up(&self.db, None)).await
+    }
+
+    /// Undoes the last migrations.
+    pub async fn migrate_down(&self, steps: u32) -> Result<(), ConnectError> {
+        self.migrate_alone("migrate the database down", Migrator::down(&self.db, Some(steps))).await
+    }
+
+    /// Holds the lock while the work runs on another connection.
+    async fn migrate_alone(
+        &self,
+        doing: &'static str,
+        work: impl Future<Output = Result<(), sea_orm::DbErr>>,
+    ) -> Result<(), ConnectError> {
         let failed = |doing| move |cause| ConnectError::Failed { doing, cause };
         let lock = self.db.begin().await.map_err(failed("begin the migration"))?;
         lock.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
             .await
             .map_err(failed("wait for another process's migration"))?;
-        Migrator::up(&self.db, None).await.map_err(failed("migrate the database"))?;
+        work.await.map_err(failed(doing))?;
         lock.commit().await.map_err(failed("end the migration"))
-    }
-
-    /// Undoes the last migrations.
-    pub async fn migrate_down(&self, steps: u32) -> Result<(), ConnectError> {
-        let failed = |cause| ConnectError::Failed { doing: "migrate the database down", cause };
-        Migrator::down(&self.db, Some(steps)).await.map_err(failed)
     }
 
     /// The version of pgvector in this database; `None` where it is not installed.

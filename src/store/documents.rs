@@ -39,12 +39,7 @@ pub async fn get(db: &impl ConnectionTrait, tenant: TenantId, field: &str, id: U
 
 /// The row, locked until the transaction ends, for the job that works on it. `None` where it was deleted.
 pub async fn lock(db: &impl ConnectionTrait, tenant: TenantId, id: Uuid) -> Result<Option<Model>> {
-    visible(tenant)
-        .filter(Column::Id.eq(id))
-        .lock(LockType::NoKeyUpdate)
-        .one(db)
-        .await
-        .doing("lock the document")
+    visible(tenant).filter(Column::Id.eq(id)).lock(LockType::NoKeyUpdate).one(db).await.doing("lock the document")
 }
 
 /// Which of a collection's documents a list shows.
@@ -263,7 +258,11 @@ pub async fn delete(db: &impl ConnectionTrait, tenant: TenantId, id: Uuid) -> Re
 }
 
 /// What was submitted as a version.
-pub async fn content(db: &impl ConnectionTrait, document: Uuid, version: i32) -> Result<Option<document_content::Model>> {
+pub async fn content(
+    db: &impl ConnectionTrait,
+    document: Uuid,
+    version: i32,
+) -> Result<Option<document_content::Model>> {
     document_content::Entity::find_by_id((document, version)).one(db).await.doing("read the document's content")
 }
 

@@ -145,7 +145,12 @@ pub fn operator(metric: Metric) -> &'static str {
 }
 
 /// How many chunks a filter leaves (all of the collection's without one).
-pub async fn matching(db: &impl ConnectionTrait, tenant: TenantId, collection: Uuid, filter: Option<&Json>) -> Result<u64> {
+pub async fn matching(
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    collection: Uuid,
+    filter: Option<&Json>,
+) -> Result<u64> {
     let mut values: Vec<Value> = vec![tenant.into(), collection.into()];
     let filtered = filter.map_or("", |filter| {
         values.push(filter.clone().into());

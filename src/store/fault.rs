@@ -12,7 +12,9 @@ pub trait Doing<T> {
 
 impl<T> Doing<T> for Result<T, DbErr> {
     fn doing(self, doing: &'static str) -> Result<T> {
-        self.map_err(|error| if is_outage(&error) { Error::unavailable(doing, error) } else { Error::internal(doing, error) })
+        self.map_err(
+            |error| if is_outage(&error) { Error::unavailable(doing, error) } else { Error::internal(doing, error) },
+        )
     }
 }
 
@@ -51,7 +53,11 @@ fn is_driver_outage(error: &sqlx::Error) -> bool {
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => true,
         sqlx::Error::Database(cause) => cause.code().is_some_and(|code| {
-            code.starts_with("08") || code.starts_with("53") || code.starts_with("57") || code == "40001" || code == "40P01"
+            code.starts_with("08")
+                || code.starts_with("53")
+                || code.starts_with("57")
+                || code == "40001"
+                || code == "40P01"
         }),
         _ => false,
     }

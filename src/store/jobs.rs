@@ -151,7 +151,8 @@ async fn change(
     set: &str,
     values: impl IntoIterator<Item = sea_orm::Value>,
 ) -> Result<()> {
-    let sql = format!("UPDATE jobs SET {set} WHERE id = $1 AND lease_holder = $2 AND attempts = $3 AND state = 'RUNNING'");
+    let sql =
+        format!("UPDATE jobs SET {set} WHERE id = $1 AND lease_holder = $2 AND attempts = $3 AND state = 'RUNNING'");
     let lease = [job.id.into(), job.lease_holder.into(), job.attempts.into()];
     match execute(db, doing, sql, lease.into_iter().chain(values)).await? {
         0 => Err(Error::lease_lost()),
@@ -199,11 +200,8 @@ pub async fn give_back(db: &impl ConnectionTrait, holder: Uuid) -> Result<u64> {
             WHERE lease_holder = $1 AND state = 'RUNNING' RETURNING queue
         ), woken AS (SELECT pg_notify($2, queue) FROM (SELECT DISTINCT queue FROM given) AS queues)
         SELECT (SELECT count(*) FROM given), (SELECT count(*) FROM woken)";
-    let statement = Statement::from_sql_and_values(
-        DbBackend::Postgres,
-        statement,
-        [holder.into(), JOBS_CHANNEL.into()],
-    );
+    let statement =
+        Statement::from_sql_and_values(DbBackend::Postgres, statement, [holder.into(), JOBS_CHANNEL.into()]);
     let row = db.query_one_raw(statement).await.doing("give leases back")?;
     let given = row.map_or(Ok(0), |row| row.try_get_by_index::<i64>(0)).doing("give leases back")?;
     Ok(given.cast_unsigned())
@@ -217,7 +215,11 @@ pub async fn by_ids(db: &impl ConnectionTrait, tenant: TenantId, ids: &[Uuid]) -
 }
 
 /// The newest job of each document.
-pub async fn newest_of(db: &impl ConnectionTrait, tenant: TenantId, documents: &[Uuid]) -> Result<HashMap<Uuid, Model>> {
+pub async fn newest_of(
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    documents: &[Uuid],
+) -> Result<HashMap<Uuid, Model>> {
     let question = Statement::from_sql_and_values(
         DbBackend::Postgres,
         "SELECT DISTINCT ON (document_id) * FROM jobs WHERE document_id = ANY($2) AND tenant_id = $1

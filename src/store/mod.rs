@@ -19,7 +19,6 @@ pub mod stats;
 
 pub use fault::{Doing, is_unique_violation};
 
-
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, Statement, TransactionTrait, Value,
 };

@@ -61,7 +61,11 @@ pub async fn create(db: &impl ConnectionTrait, tenant: TenantId, new: NewSpace) 
 }
 
 /// The active space of each of these collections.
-pub async fn active_of(db: &impl ConnectionTrait, tenant: TenantId, collections: &[Uuid]) -> Result<HashMap<Uuid, Model>> {
+pub async fn active_of(
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    collections: &[Uuid],
+) -> Result<HashMap<Uuid, Model>> {
     let rows = Entity::find()
         .filter(Column::CollectionId.is_in(collections.iter().copied()))
         .filter(Column::TenantId.eq(tenant))

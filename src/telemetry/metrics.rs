@@ -11,8 +11,7 @@ use crate::error::Result;
 use crate::store::stats::{self, QueueDepth};
 
 /// Bounds of all histograms of seconds: a millisecond is a fast search, a minute a long job.
-const SECONDS: [f64; 15] =
-    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+const SECONDS: [f64; 15] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
 /// How often the recorder drops what it holds of histograms that were not read.
 const UPKEEP: Duration = Duration::from_secs(5);

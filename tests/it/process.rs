@@ -263,7 +263,8 @@ async fn the_first_background_task_that_ends_is_named_with_its_cause() {
     async fn panics() -> Result<()> {
         panic!("a bug")
     }
-    let cases: [(fn(&mut Tasks), &str); 4] = [
+    type Start = fn(&mut Tasks);
+    let cases: [(Start, &str); 4] = [
         (|tasks| tasks.spawn("signals", async { Ok(()) }), "the task `signals` ended"),
         (|tasks| tasks.spawn_draining("ingest", async { Ok(()) }), "the task `ingest` ended"),
         (|tasks| tasks.spawn("signals", fails()), "the task `signals` failed: could not listen for signals"),

@@ -22,10 +22,7 @@ fn the_summary_tells_what_an_operator_looks_for_and_no_secret() {
         ("object_store", "none"),
         ("log", "info text"),
     ] {
-        assert!(
-            summary.contains(&(part.0, part.1.to_owned())),
-            "{part:?} in {summary:?}"
-        );
+        assert!(summary.contains(&(part.0, part.1.to_owned())), "{part:?} in {summary:?}");
     }
     let shown = format!("{summary:?}{config:?}");
     assert!(!shown.contains("sk-1") && !shown.contains("pw"), "{shown}");
@@ -40,10 +37,7 @@ fn own(path: &Path, expected: &str) {
     let found = fs::read_to_string(path).unwrap_or_default();
     if found != expected {
         fs::write(path, expected).unwrap();
-        panic!(
-            "{} was not current and has been rewritten: commit it",
-            path.display()
-        );
+        panic!("{} was not current and has been rewritten: commit it", path.display());
     }
 }
 
@@ -58,27 +52,16 @@ fn the_readme_table_of_settings_is_current() {
     const END: &str = "<!-- end of settings -->";
     let path = repository_file("README.md");
     let readme = fs::read_to_string(&path).unwrap();
-    let (before, rest) = readme
-        .split_once(BEGIN)
-        .expect("the README has the mark where the settings begin");
-    let (_, after) = rest
-        .split_once(END)
-        .expect("the README has the mark where the settings end");
-    own(
-        &path,
-        &format!("{before}{BEGIN}{}{END}{after}", Config::markdown_table()),
-    );
+    let (before, rest) = readme.split_once(BEGIN).expect("the README has the mark where the settings begin");
+    let (_, after) = rest.split_once(END).expect("the README has the mark where the settings end");
+    own(&path, &format!("{before}{BEGIN}{}{END}{after}", Config::markdown_table()));
 }
 
 #[test]
 fn the_env_example_with_its_marks_taken_away_gives_the_defaults() {
     let is_setting = |line: &&str| line.starts_with("# VECTORFORGE_");
     let example = Config::env_example();
-    let lines: Vec<_> = example
-        .lines()
-        .filter(is_setting)
-        .map(|line| line.trim_start_matches("# "))
-        .collect();
+    let lines: Vec<_> = example.lines().filter(is_setting).map(|line| line.trim_start_matches("# ")).collect();
     assert!(lines.len() > 60, "every setting is listed");
     let from_example = given().dotenv(&lines.join("\n")).load();
     assert_eq!(format!("{from_example:?}"), format!("{:?}", given().load()));

@@ -4,18 +4,12 @@ use super::given;
 
 #[test]
 fn one_setting_twice_in_different_case_is_a_fault_where_the_values_differ() {
-    let twice = |one, two| {
-        given()
-            .env("VECTORFORGE_HTTP__PORT", one)
-            .env("vectorforge_http__port", two)
-    };
+    let twice = |one, two| given().env("VECTORFORGE_HTTP__PORT", one).env("vectorforge_http__port", two);
     assert_eq!(twice("1001", "1001").load().http.port, 1001);
     assert_eq!(
         twice("1001", "1002").faults(),
-        [
-            "http.port: got two different values (environment VECTORFORGE_HTTP__PORT and environment \
-          vectorforge_http__port), expected one of them: upper and lower case are the same"
-        ]
+        ["http.port: got two different values (environment VECTORFORGE_HTTP__PORT and environment \
+          vectorforge_http__port), expected one of them: upper and lower case are the same"]
     );
 }
 
@@ -55,21 +49,14 @@ fn a_range_includes_its_ends_and_nothing_beyond() {
         ("database.pre_ping", ["no", "TRUE"], ["maybe", ""]),
         ("http.host", ["::1", "db.example"], ["host:80", "a b"]),
         ("log.filter", ["info", "a[span]=warn"], ["a=b=c", "=,["]),
-        (
-            "object_store.url",
-            ["s3://bucket", "file:///dir"],
-            ["s3://", "bucket"],
-        ),
+        ("object_store.url", ["s3://bucket", "file:///dir"], ["s3://", "bucket"]),
     ] {
         for value in inside {
             given().set(key, value).load();
         }
         for value in outside {
             let faults = given().set(key, value).faults();
-            assert!(
-                faults.len() == 1 && faults[0].starts_with(key),
-                "{key}={value}: {faults:?}"
-            );
+            assert!(faults.len() == 1 && faults[0].starts_with(key), "{key}={value}: {faults:?}");
         }
     }
 }
@@ -96,39 +83,21 @@ fn settings_that_contradict_each_other_are_told_together_with_both_values() {
 
 #[test]
 fn a_faulty_value_is_not_compared_with_another() {
-    let faults = given()
-        .set("chunking.size", "0")
-        .set("chunking.overlap", "300")
-        .faults();
+    let faults = given().set("chunking.size", "0").set("chunking.overlap", "300").faults();
     assert_eq!(faults.len(), 1, "{faults:?}");
-    let faults = given()
-        .set("chunking.size", "0")
-        .set("chunking.overlap", "-1")
-        .faults();
+    let faults = given().set("chunking.size", "0").set("chunking.overlap", "-1").faults();
     assert_eq!(faults.len(), 2, "each is told by itself: {faults:?}");
 }
 
 #[test]
 fn an_unknown_name_is_a_fault_that_suggests_the_nearest_as_the_source_spells_it() {
     for (sources, expected) in [
-        (
-            given().env("VECTORFORGE_HTTP_PORT", "1"),
-            Some("VECTORFORGE_HTTP__PORT"),
-        ),
-        (
-            given().env("VECTORFORGE_PORT", "1"),
-            Some("VECTORFORGE_HTTP__PORT"),
-        ),
-        (
-            given().dotenv("VECTORFORGE_LOG__LEVLE=info"),
-            Some("VECTORFORGE_LOG__LEVEL"),
-        ),
+        (given().env("VECTORFORGE_HTTP_PORT", "1"), Some("VECTORFORGE_HTTP__PORT")),
+        (given().env("VECTORFORGE_PORT", "1"), Some("VECTORFORGE_HTTP__PORT")),
+        (given().dotenv("VECTORFORGE_LOG__LEVLE=info"), Some("VECTORFORGE_LOG__LEVEL")),
         (given().file("[chunking]\nsise = 3"), Some("chunking.size")),
         (given().file("chunk.size = 3"), Some("chunking.size")),
-        (
-            given().set("http.request_timeout", "1"),
-            Some("http.request_timeout_ms"),
-        ),
+        (given().set("http.request_timeout", "1"), Some("http.request_timeout_ms")),
         (given().set("zzzzzz", "1"), None),
     ] {
         let faults = sources.faults();
@@ -136,33 +105,19 @@ fn an_unknown_name_is_a_fault_that_suggests_the_nearest_as_the_source_spells_it(
             Some(name) => format!("expected a known one, perhaps {name}"),
             None => "expected one of those in .env.example".to_owned(),
         };
-        assert!(
-            faults.len() == 1 && faults[0].ends_with(&hint),
-            "{faults:?}"
-        );
+        assert!(faults.len() == 1 && faults[0].ends_with(&hint), "{faults:?}");
     }
 }
 
 #[test]
 fn every_broken_line_of_a_file_is_told_with_its_number_and_without_its_text() {
-    let toml = given()
-        .file("[providers.openai]\napi_key = sk-1\n[http]\nport = 70000\nhost = = 'sk-2'\n")
-        .faults();
-    let dotenv = given()
-        .dotenv("PORT=1\nDATABASE_URL=sk-1 sk-2\n\nnot a variable sk-3\nPORT=2\n")
-        .faults();
-    for (faults, places) in [
-        (
-            &toml,
-            ["vectorforge.toml line 2", "vectorforge.toml line 4"],
-        ),
-        (&dotenv, ["(line 2)", "(line 4)"]),
-    ] {
+    let toml = given().file("[providers.openai]\napi_key = sk-1\n[http]\nport = 70000\nhost = = 'sk-2'\n").faults();
+    let dotenv = given().dotenv("PORT=1\nDATABASE_URL=sk-1 sk-2\n\nnot a variable sk-3\nPORT=2\n").faults();
+    for (faults, places) in
+        [(&toml, ["vectorforge.toml line 2", "vectorforge.toml line 4"]), (&dotenv, ["(line 2)", "(line 4)"])]
+    {
         for place in places {
-            assert!(
-                faults.iter().any(|fault| fault.contains(place)),
-                "{place} in {faults:#?}"
-            );
+            assert!(faults.iter().any(|fault| fault.contains(place)), "{place} in {faults:#?}");
         }
         assert!(!faults.concat().contains("sk-"), "{faults:#?}");
     }
@@ -171,6 +126,7 @@ fn every_broken_line_of_a_file_is_told_with_its_number_and_without_its_text() {
 #[test]
 fn a_list_in_the_file_is_refused() {
     let faults = given().file("http.port = [1, 2]").faults();
-    let expected = "http.port: got a value of type array (vectorforge.toml line 1), expected a string, a number or true or false";
+    let expected =
+        "http.port: got a value of type array (vectorforge.toml line 1), expected a string, a number or true or false";
     assert_eq!(faults, [expected]);
 }

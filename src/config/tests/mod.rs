@@ -9,12 +9,7 @@ use std::time::Duration;
 
 use super::*;
 
-const MACHINE: Machine = Machine {
-    cores: 6,
-    root: true,
-    home: None,
-    xdg_data_home: None,
-};
+const MACHINE: Machine = Machine { cores: 6, root: true, home: None, xdg_data_home: None };
 
 /// Sources under construction.
 #[derive(Clone, Default)]
@@ -22,10 +17,7 @@ struct Given(Sources);
 
 impl Given {
     fn file(mut self, text: &str) -> Self {
-        self.0.file = Some(ConfigFile {
-            name: "vectorforge.toml".to_owned(),
-            text: text.to_owned(),
-        });
+        self.0.file = Some(ConfigFile { name: "vectorforge.toml".to_owned(), text: text.to_owned() });
         self
     }
 
@@ -61,21 +53,12 @@ fn given() -> Given {
 #[test]
 fn without_any_source_the_defaults_apply() {
     let config = given().load();
-    assert_eq!(
-        (config.http.host.as_str(), config.http.port),
-        ("127.0.0.1", 8000)
-    );
+    assert_eq!((config.http.host.as_str(), config.http.port), ("127.0.0.1", 8000));
     assert_eq!(config.http.request_timeout, Duration::from_secs(30));
     assert_eq!(config.database.recycle, Duration::from_secs(1_800));
-    assert_eq!(
-        config.embedding.threads, 6,
-        "one per core of the machine told"
-    );
+    assert_eq!(config.embedding.threads, 6, "one per core of the machine told");
     assert_eq!(config.data_dir, PathBuf::from("/var/lib/vectorforge"));
-    assert_eq!(
-        (config.llm.provider, config.log.level),
-        (None, LogLevel::Info)
-    );
+    assert_eq!((config.llm.provider, config.log.level), (None, LogLevel::Info));
 }
 
 #[test]
@@ -83,63 +66,38 @@ fn each_source_wins_over_the_ones_before_it() {
     type Add = fn(Given) -> Given;
     let weakest_first: [(Add, u16); 4] = [
         (|sources| sources.file("http.port = 1001"), 1001),
-        (
-            |sources| sources.dotenv("VECTORFORGE_HTTP__PORT=1002"),
-            1002,
-        ),
-        (
-            |sources| sources.env("VECTORFORGE_HTTP__PORT", "1003"),
-            1003,
-        ),
+        (|sources| sources.dotenv("VECTORFORGE_HTTP__PORT=1002"), 1002),
+        (|sources| sources.env("VECTORFORGE_HTTP__PORT", "1003"), 1003),
         (|sources| sources.set("http.port", "1004"), 1004),
     ];
     for (weaker_index, (weaker, alone)) in weakest_first.iter().enumerate() {
         assert_eq!(weaker(given()).load().http.port, *alone, "over the default");
         for (stronger, expected) in &weakest_first[weaker_index + 1..] {
-            assert_eq!(
-                stronger(weaker(given())).load().http.port,
-                *expected,
-                "over {alone}"
-            );
+            assert_eq!(stronger(weaker(given())).load().http.port, *expected, "over {alone}");
         }
     }
 }
 
 #[test]
 fn an_alias_of_a_stronger_source_wins_over_our_own_name_in_a_weaker_one() {
-    let sources = given()
-        .dotenv("VECTORFORGE_HTTP__PORT=1001")
-        .env("PORT", "1002");
+    let sources = given().dotenv("VECTORFORGE_HTTP__PORT=1001").env("PORT", "1002");
     assert_eq!(sources.load().http.port, 1002);
 }
 
 #[test]
 fn our_own_name_wins_over_the_alias_in_the_same_source() {
-    let sources = given()
-        .env("PORT", "1001")
-        .env("VECTORFORGE_HTTP__PORT", "1002");
+    let sources = given().env("PORT", "1001").env("VECTORFORGE_HTTP__PORT", "1002");
     assert_eq!(sources.load().http.port, 1002);
 }
 
 #[test]
 fn names_are_read_in_any_case() {
-    for name in [
-        "VECTORFORGE_HTTP__PORT",
-        "vectorforge_http__port",
-        "VectorForge_Http__Port",
-    ] {
+    for name in ["VECTORFORGE_HTTP__PORT", "vectorforge_http__port", "VectorForge_Http__Port"] {
         assert_eq!(given().env(name, "1001").load().http.port, 1001, "{name}");
     }
     assert_eq!(given().file("[HTTP]\nPort = 1001").load().http.port, 1001);
     assert_eq!(given().set("Http.PORT", "1001").load().http.port, 1001);
-    assert_eq!(
-        given()
-            .env("VECTORFORGE_LOG__LEVEL", "WARN")
-            .load()
-            .log
-            .level,
-        LogLevel::Warn
-    );
+    assert_eq!(given().env("VECTORFORGE_LOG__LEVEL", "WARN").load().log.level, LogLevel::Warn);
 }
 
 #[test]
@@ -147,15 +105,9 @@ fn every_toml_scalar_is_understood() {
     let config = given()
         .file("[http]\nport = 0x1F\nbody_limit_bytes = 1_000_000\n[llm]\ntemperature = 1.5\nprovider = 'ollama'\n[database]\npre_ping = false")
         .load();
-    assert_eq!(
-        (config.http.port, config.http.body_limit_bytes),
-        (31, 1_000_000)
-    );
+    assert_eq!((config.http.port, config.http.body_limit_bytes), (31, 1_000_000));
     assert!((config.llm.temperature - 1.5).abs() < f64::EPSILON);
-    assert_eq!(
-        (config.llm.provider, config.database.pre_ping),
-        (Some(LlmProvider::Ollama), false)
-    );
+    assert_eq!((config.llm.provider, config.database.pre_ping), (Some(LlmProvider::Ollama), false));
 }
 
 #[test]

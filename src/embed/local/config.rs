@@ -69,9 +69,7 @@ impl ModelConfig {
     pub fn read(dir: &Path) -> Result<Self, LoadError> {
         let file = dir.join("config.json");
         let mut config: Self = read_json(&file)?;
-        config
-            .check()
-            .map_err(|(found, expected)| LoadError::unexpected(&file, found, expected))?;
+        config.check().map_err(|(found, expected)| LoadError::unexpected(&file, found, expected))?;
         config.max_tokens = read_max_tokens(dir)?.min(config.max_position_embeddings);
         check_pooling(dir)?;
         Ok(config)
@@ -88,11 +86,7 @@ impl ModelConfig {
         for (name, found, understood) in [
             ("model_type", &self.model_type, "bert"),
             ("hidden_act", &self.hidden_act, "gelu"),
-            (
-                "position_embedding_type",
-                &self.position_embedding_type,
-                "absolute",
-            ),
+            ("position_embedding_type", &self.position_embedding_type, "absolute"),
         ] {
             if found != understood {
                 return Err((format!("{name} {found:?}"), format!("{understood:?}")));
@@ -104,11 +98,7 @@ impl ModelConfig {
             ("num_attention_heads", self.num_attention_heads, 1),
             ("intermediate_size", self.intermediate_size, 1),
             ("vocab_size", self.vocab_size, 1),
-            (
-                "max_position_embeddings",
-                self.max_position_embeddings,
-                SPECIAL_TOKENS + 1,
-            ),
+            ("max_position_embeddings", self.max_position_embeddings, SPECIAL_TOKENS + 1),
             ("type_vocab_size", self.type_vocab_size, 1),
         ] {
             if found < least {
@@ -116,10 +106,7 @@ impl ModelConfig {
             }
         }
         if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
-            let found = format!(
-                "hidden_size {} with {} heads",
-                self.hidden_size, self.num_attention_heads
-            );
+            let found = format!("hidden_size {} with {} heads", self.hidden_size, self.num_attention_heads);
             return Err((found, "a multiple of the number of heads".to_owned()));
         }
         if !(self.layer_norm_eps > 0.0 && self.layer_norm_eps < 1.0) {
@@ -137,11 +124,7 @@ fn read_max_tokens(dir: &Path) -> Result<usize, LoadError> {
     };
     if max_seq_length <= SPECIAL_TOKENS {
         let found = format!("max_seq_length {max_seq_length}");
-        return Err(LoadError::unexpected(
-            &file,
-            found,
-            format!("more than {SPECIAL_TOKENS}"),
-        ));
+        return Err(LoadError::unexpected(&file, found, format!("more than {SPECIAL_TOKENS}")));
     }
     Ok(max_seq_length)
 }
@@ -150,9 +133,7 @@ fn read_max_tokens(dir: &Path) -> Result<usize, LoadError> {
 fn check_pooling(dir: &Path) -> Result<(), LoadError> {
     let file = dir.join("1_Pooling/config.json");
     match read_optional_json(&file)? {
-        Some(PoolingConfig {
-            pooling_mode_mean_tokens: false,
-        }) => Err(LoadError::unexpected(
+        Some(PoolingConfig { pooling_mode_mean_tokens: false }) => Err(LoadError::unexpected(
             &file,
             "pooling_mode_mean_tokens false",
             "true: a model that averages its tokens",
@@ -176,11 +157,7 @@ fn read_optional_json<T: DeserializeOwned>(file: &Path) -> Result<Option<T>, Loa
 
 fn parse_json<T: DeserializeOwned>(file: &Path, text: &[u8]) -> Result<T, LoadError> {
     serde_json::from_slice(text).map_err(|cause| {
-        LoadError::unexpected(
-            file,
-            format!("JSON that does not fit ({cause})"),
-            "a model's configuration",
-        )
+        LoadError::unexpected(file, format!("JSON that does not fit ({cause})"), "a model's configuration")
     })
 }
 
@@ -190,24 +167,14 @@ mod tests {
     use crate::embed::local::testing::TinyModel;
 
     fn sentence(model: &TinyModel) -> String {
-        ModelConfig::read(model.dir())
-            .expect_err("the configuration is wrong")
-            .to_string()
+        ModelConfig::read(model.dir()).expect_err("the configuration is wrong").to_string()
     }
 
     #[test]
     fn a_configuration_that_cannot_be_run_is_told_with_its_field() {
         for (from, to, told) in [
-            (
-                r#""bert""#,
-                r#""t5""#,
-                r#"config.json: found model_type "t5", expected "bert""#,
-            ),
-            (
-                r#""gelu""#,
-                r#""relu""#,
-                r#"found hidden_act "relu", expected "gelu""#,
-            ),
+            (r#""bert""#, r#""t5""#, r#"config.json: found model_type "t5", expected "bert""#),
+            (r#""gelu""#, r#""relu""#, r#"found hidden_act "relu", expected "gelu""#),
             (
                 r#""num_attention_heads":2"#,
                 r#""num_attention_heads":3"#,
@@ -224,11 +191,7 @@ mod tests {
                 "found layer_norm_eps -1, expected a number between 0 and 1",
             ),
             (r#""hidden_size":8,"#, "", "missing field `hidden_size`"),
-            (
-                r#""hidden_size":8"#,
-                r#""hidden_size":-8"#,
-                "JSON that does not fit (invalid value",
-            ),
+            (r#""hidden_size":8"#, r#""hidden_size":-8"#, "JSON that does not fit (invalid value"),
         ] {
             let model = TinyModel::new();
             model.edit("config.json", |text| text.replace(from, to));
@@ -242,20 +205,15 @@ mod tests {
         let model = TinyModel::new();
         model.remove("config.json");
         let sentence = sentence(&model);
-        assert!(
-            sentence.starts_with("cannot read ") && sentence.contains("config.json"),
-            "{sentence}"
-        );
+        assert!(sentence.starts_with("cannot read ") && sentence.contains("config.json"), "{sentence}");
     }
 
     #[test]
     fn the_longest_text_comes_from_the_sentence_configuration_within_the_positions() {
         let model = TinyModel::new();
-        for (sentence_config, expected) in [
-            (None, 16),
-            (Some(r#"{"max_seq_length":12}"#), 12),
-            (Some(r#"{"max_seq_length":512}"#), 16),
-        ] {
+        for (sentence_config, expected) in
+            [(None, 16), (Some(r#"{"max_seq_length":12}"#), 12), (Some(r#"{"max_seq_length":512}"#), 16)]
+        {
             if let Some(text) = sentence_config {
                 model.write("sentence_bert_config.json", text);
             }
@@ -267,10 +225,7 @@ mod tests {
     #[test]
     fn a_model_with_another_pooling_is_refused() {
         let model = TinyModel::new();
-        model.write(
-            "1_Pooling/config.json",
-            r#"{"pooling_mode_mean_tokens":false}"#,
-        );
+        model.write("1_Pooling/config.json", r#"{"pooling_mode_mean_tokens":false}"#);
         assert!(sentence(&model).contains("found pooling_mode_mean_tokens false"));
     }
 }

@@ -53,18 +53,10 @@ impl Encoder {
     /// Takes every tensor out of the file, checked against the configuration.
     pub(super) fn read(mut file: TensorFile, config: &ModelConfig) -> Result<Self, LoadError> {
         let hidden = config.hidden_size;
-        let words = file.take(
-            "embeddings.word_embeddings.weight",
-            &[config.vocab_size, hidden],
-        )?;
-        let positions = file.take(
-            "embeddings.position_embeddings.weight",
-            &[config.max_position_embeddings, hidden],
-        )?;
-        let segments = file.take(
-            "embeddings.token_type_embeddings.weight",
-            &[config.type_vocab_size, hidden],
-        )?;
+        let words = file.take("embeddings.word_embeddings.weight", &[config.vocab_size, hidden])?;
+        let positions =
+            file.take("embeddings.position_embeddings.weight", &[config.max_position_embeddings, hidden])?;
+        let segments = file.take("embeddings.token_type_embeddings.weight", &[config.type_vocab_size, hidden])?;
         let norm = read_norm(&mut file, "embeddings.LayerNorm", config)?;
         let layers = (0..config.num_hidden_layers)
             .map(|index| Layer::read(&mut file, &format!("encoder.layer.{index}"), config))
@@ -95,10 +87,7 @@ impl Encoder {
             self.attend(layer, &spans, scratch);
             layer.feed_forward(scratch);
         }
-        spans
-            .iter()
-            .map(|span| self.pool(&scratch.hidden[self.rows(span)]))
-            .collect()
+        spans.iter().map(|span| self.pool(&scratch.hidden[self.rows(span)])).collect()
     }
 
     /// Word and position vectors of every token, normalised.
@@ -117,9 +106,7 @@ impl Encoder {
 
     /// Self-attention of each text over itself, with its residual connection and norm.
     fn attend(&self, layer: &Layer, spans: &[Range<usize>], scratch: &mut Scratch) {
-        layer
-            .query_key_value
-            .apply(&scratch.hidden, &mut scratch.query_key_value);
+        layer.query_key_value.apply(&scratch.hidden, &mut scratch.query_key_value);
         for span in spans {
             let rows = PARTS * self.hidden * span.start..PARTS * self.hidden * span.end;
             let query_key_value = &scratch.query_key_value[rows];
@@ -128,51 +115,24 @@ impl Encoder {
                 self.attend_head(column, query_key_value, &mut scratch.scores, context);
             }
         }
-        layer
-            .attention_output
-            .add(&scratch.context, &mut scratch.hidden);
+        layer.attention_output.add(&scratch.context, &mut scratch.hidden);
         layer.attention_norm.apply(&mut scratch.hidden);
     }
 
     /// `softmax(Q * Kᵀ / √d) * V` of the head whose numbers begin at `column`.
-    fn attend_head(
-        &self,
-        column: usize,
-        query_key_value: &[f32],
-        scores: &mut Vec<f32>,
-        context: &mut [f32],
-    ) {
+    fn attend_head(&self, column: usize, query_key_value: &[f32], scores: &mut Vec<f32>, context: &mut [f32]) {
         let tokens = context.len() / self.hidden;
         let part = |index: usize| {
             let start = index * self.hidden + column;
-            Matrix::new(
-                &query_key_value[start..],
-                tokens,
-                self.head_size,
-                PARTS * self.hidden,
-            )
+            Matrix::new(&query_key_value[start..], tokens, self.head_size, PARTS * self.hidden)
         };
         let (query, key, value) = (part(0), part(1), part(2));
         let scale = 1.0 / (self.head_size as f32).sqrt();
         scores.resize(tokens * tokens, 0.0);
-        multiply(
-            scale,
-            query,
-            key.transposed(),
-            Target::Replace,
-            scores,
-            tokens,
-        );
+        multiply(scale, query, key.transposed(), Target::Replace, scores, tokens);
         softmax(scores, tokens);
         let weights = Matrix::new(scores, tokens, tokens, tokens);
-        multiply(
-            1.0,
-            weights,
-            value,
-            Target::Replace,
-            &mut context[column..],
-            self.hidden,
-        );
+        multiply(1.0, weights, value, Target::Replace, &mut context[column..], self.hidden);
     }
 
     fn pool(&self, rows: &[f32]) -> Vec<f32> {
@@ -192,12 +152,7 @@ impl Layer {
         let (hidden, inner) = (config.hidden_size, config.intermediate_size);
         Ok(Self {
             query_key_value: read_query_key_value(file, &format!("{name}.attention.self"), hidden)?,
-            attention_output: read_linear(
-                file,
-                &format!("{name}.attention.output.dense"),
-                hidden,
-                hidden,
-            )?,
+            attention_output: read_linear(file, &format!("{name}.attention.output.dense"), hidden, hidden)?,
             attention_norm: read_norm(file, &format!("{name}.attention.output.LayerNorm"), config)?,
             intermediate: read_linear(file, &format!("{name}.intermediate.dense"), hidden, inner)?,
             output: read_linear(file, &format!("{name}.output.dense"), inner, hidden)?,
@@ -216,8 +171,7 @@ impl Layer {
 impl Scratch {
     fn resize(&mut self, encoder: &Encoder, tokens: usize) {
         self.hidden.resize(tokens * encoder.hidden, 0.0);
-        self.query_key_value
-            .resize(tokens * PARTS * encoder.hidden, 0.0);
+        self.query_key_value.resize(tokens * PARTS * encoder.hidden, 0.0);
         self.context.resize(tokens * encoder.hidden, 0.0);
         self.inner.resize(tokens * encoder.inner, 0.0);
     }
@@ -229,36 +183,23 @@ fn end_to_end(texts: &[&[u32]]) -> Vec<Range<usize>> {
         *end += ids.len();
         Some(*end)
     });
-    ends.zip(texts)
-        .map(|(end, ids)| end - ids.len()..end)
-        .collect()
+    ends.zip(texts).map(|(end, ids)| end - ids.len()..end).collect()
 }
 
 fn add_to_each_row(mut rows: Vec<f32>, added: &[f32]) -> Vec<f32> {
     for row in rows.chunks_exact_mut(added.len()) {
-        row.iter_mut()
-            .zip(added)
-            .for_each(|(value, added)| *value += added);
+        row.iter_mut().zip(added).for_each(|(value, added)| *value += added);
     }
     rows
 }
 
-fn read_linear(
-    file: &mut TensorFile,
-    name: &str,
-    inputs: usize,
-    outputs: usize,
-) -> Result<Linear, LoadError> {
+fn read_linear(file: &mut TensorFile, name: &str, inputs: usize, outputs: usize) -> Result<Linear, LoadError> {
     let weight = file.take(&format!("{name}.weight"), &[outputs, inputs])?;
     let bias = file.take(&format!("{name}.bias"), &[outputs])?;
     Ok(Linear::new(&weight, bias))
 }
 
-fn read_query_key_value(
-    file: &mut TensorFile,
-    name: &str,
-    hidden: usize,
-) -> Result<Linear, LoadError> {
+fn read_query_key_value(file: &mut TensorFile, name: &str, hidden: usize) -> Result<Linear, LoadError> {
     let (mut weight, mut bias) = (Vec::new(), Vec::new());
     for part in ["query", "key", "value"] {
         weight.extend(file.take(&format!("{name}.{part}.weight"), &[hidden, hidden])?);
@@ -267,11 +208,7 @@ fn read_query_key_value(
     Ok(Linear::new(&weight, bias))
 }
 
-fn read_norm(
-    file: &mut TensorFile,
-    name: &str,
-    config: &ModelConfig,
-) -> Result<LayerNorm, LoadError> {
+fn read_norm(file: &mut TensorFile, name: &str, config: &ModelConfig) -> Result<LayerNorm, LoadError> {
     Ok(LayerNorm {
         weight: file.take(&format!("{name}.weight"), &[config.hidden_size])?,
         bias: file.take(&format!("{name}.bias"), &[config.hidden_size])?,

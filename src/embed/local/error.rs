@@ -34,16 +34,8 @@ impl LoadError {
         move |cause| Self::Unreadable { file, cause }
     }
 
-    pub(super) fn unexpected(
-        file: &Path,
-        found: impl Into<String>,
-        expected: impl Into<String>,
-    ) -> Self {
-        Self::Unexpected {
-            file: file.to_owned(),
-            found: found.into(),
-            expected: expected.into(),
-        }
+    pub(super) fn unexpected(file: &Path, found: impl Into<String>, expected: impl Into<String>) -> Self {
+        Self::Unexpected { file: file.to_owned(), found: found.into(), expected: expected.into() }
     }
 }
 

@@ -17,13 +17,7 @@ impl<'a> Matrix<'a> {
     /// When the slice is too short for it.
     pub(super) fn new(data: &'a [f32], rows: usize, columns: usize, row_stride: usize) -> Self {
         assert_reach(data.len(), rows, columns, row_stride);
-        Self {
-            data,
-            rows,
-            columns,
-            row_stride,
-            column_stride: 1,
-        }
+        Self { data, rows, columns, row_stride, column_stride: 1 }
     }
 
     /// The same numbers read the other way, without moving any.
@@ -49,18 +43,8 @@ pub(super) enum Target {
 ///
 /// # Panics
 /// When the shapes do not fit each other.
-pub(super) fn multiply(
-    scale: f32,
-    a: Matrix,
-    b: Matrix,
-    target: Target,
-    out: &mut [f32],
-    out_stride: usize,
-) {
-    assert_eq!(
-        a.columns, b.rows,
-        "a product needs as many columns on the left as rows on the right"
-    );
+pub(super) fn multiply(scale: f32, a: Matrix, b: Matrix, target: Target, out: &mut [f32], out_stride: usize) {
+    assert_eq!(a.columns, b.rows, "a product needs as many columns on the left as rows on the right");
     assert_reach(out.len(), a.rows, b.columns, out_stride);
     #[expect(
         unsafe_code,
@@ -93,10 +77,7 @@ pub(super) fn multiply(
 }
 
 fn assert_reach(len: usize, rows: usize, columns: usize, row_stride: usize) {
-    let reach = rows
-        .saturating_sub(1)
-        .saturating_mul(row_stride)
-        .saturating_add(columns);
+    let reach = rows.saturating_sub(1).saturating_mul(row_stride).saturating_add(columns);
     assert!(
         rows == 0 || (columns <= row_stride && reach <= len),
         "{rows} x {columns} numbers do not lie in a slice of {len}"
@@ -114,10 +95,7 @@ pub(super) struct Linear {
 impl Linear {
     /// From a weight stored output by input, as models are saved: turned here, once, and not at every product.
     pub(super) fn new(stored_weight: &[f32], bias: Vec<f32>) -> Self {
-        Self {
-            weight: transpose(stored_weight, bias.len()),
-            bias,
-        }
+        Self { weight: transpose(stored_weight, bias.len()), bias }
     }
 
     pub(super) fn outputs(&self) -> usize {
@@ -135,9 +113,7 @@ impl Linear {
     /// `out += x * weight + bias`, row by row: a layer with its residual connection.
     pub(super) fn add(&self, x: &[f32], out: &mut [f32]) {
         for row in out.chunks_exact_mut(self.outputs()) {
-            row.iter_mut()
-                .zip(&self.bias)
-                .for_each(|(value, bias)| *value += bias);
+            row.iter_mut().zip(&self.bias).for_each(|(value, bias)| *value += bias);
         }
         self.accumulate(x, out);
     }
@@ -175,14 +151,9 @@ mod tests {
         multiply(0.5, a, b, Target::Add, &mut out, 6);
         for row in 0..3 {
             for column in 0..6 {
-                let sum: f32 = (0..2)
-                    .map(|k| numbers[row * 5 + k] * numbers[7 + column * 3 + k])
-                    .sum();
+                let sum: f32 = (0..2).map(|k| numbers[row * 5 + k] * numbers[7 + column * 3 + k]).sum();
                 let expected = if column < 4 { 1.0 + 0.5 * sum } else { 1.0 };
-                assert!(
-                    (out[row * 6 + column] - expected).abs() < 1e-4,
-                    "({row}, {column})"
-                );
+                assert!((out[row * 6 + column] - expected).abs() < 1e-4, "({row}, {column})");
             }
         }
     }

@@ -32,11 +32,7 @@ impl Model {
         let tokenizer = Tokenizer::for_model(dir, &config)?;
         let file = TensorFile::open(&dir.join("model.safetensors"))?;
         let encoder = Encoder::read(file, &config)?;
-        Ok(Self {
-            config,
-            tokenizer,
-            encoder,
-        })
+        Ok(Self { config, tokenizer, encoder })
     }
 
     /// The shape of the model; `hidden_size` is the dimension of its vectors.
@@ -105,9 +101,7 @@ mod tests {
 
     fn fixture() -> Vec<Case> {
         let text = include_str!("../../../tests/fixtures/minilm/vectors.json");
-        serde_json::from_str::<Fixture>(text)
-            .expect("the fixture is well formed")
-            .cases
+        serde_json::from_str::<Fixture>(text).expect("the fixture is well formed").cases
     }
 
     fn encode(text: &str) -> Tokens {
@@ -122,40 +116,24 @@ mod tests {
     fn vectors_and_tokens_equal_those_of_an_independent_implementation() {
         for case in fixture() {
             let tokens = encode(&case.text);
-            assert_eq!(
-                (tokens.ids(), tokens.truncated()),
-                (&case.ids[..], case.truncated),
-                "{:?}",
-                case.text
-            );
+            assert_eq!((tokens.ids(), tokens.truncated()), (&case.ids[..], case.truncated), "{:?}", case.text);
 
             let vector = embed_one(&case.text);
             let cosine = cosine(&vector, &case.vector);
-            let differences = vector
-                .iter()
-                .zip(&case.vector)
-                .map(|(ours, theirs)| (ours - theirs).abs());
+            let differences = vector.iter().zip(&case.vector).map(|(ours, theirs)| (ours - theirs).abs());
             let difference = differences.fold(0.0, f32::max);
             assert!(cosine > LEAST_COSINE, "{:?}: cosine {cosine}", case.text);
-            assert!(
-                difference < LARGEST_DIFFERENCE,
-                "{:?}: difference {difference}",
-                case.text
-            );
+            assert!(difference < LARGEST_DIFFERENCE, "{:?}: difference {difference}", case.text);
         }
     }
 
     #[test]
     fn a_batch_of_any_lengths_equals_its_texts_one_by_one() {
-        let texts: Vec<String> = [0, 1, 300, 3, 17, 254, 255, 2, 90, 256, 200, 250, 1, 31]
-            .map(|words| "word ".repeat(words))
-            .into();
+        let texts: Vec<String> =
+            [0, 1, 300, 3, 17, 254, 255, 2, 90, 256, 200, 250, 1, 31].map(|words| "word ".repeat(words)).into();
         let tokens: Vec<Tokens> = texts.iter().map(|text| encode(text)).collect();
         let total: usize = tokens.iter().map(|tokens| tokens.ids().len()).sum();
-        assert!(
-            total > MAX_PASS_TOKENS,
-            "the batch takes more than one pass"
-        );
+        assert!(total > MAX_PASS_TOKENS, "the batch takes more than one pass");
 
         let batch = MODEL.embed(&tokens);
         assert_eq!(batch.len(), texts.len());
@@ -167,56 +145,34 @@ mod tests {
 
     #[test]
     fn every_length_up_to_the_longest_gives_a_vector_of_length_one() {
-        for (words, tokens, truncated) in [
-            (0, 2, false),
-            (1, 3, false),
-            (254, 256, false),
-            (255, 256, true),
-            (5000, 256, true),
-        ] {
+        for (words, tokens, truncated) in
+            [(0, 2, false), (1, 3, false), (254, 256, false), (255, 256, true), (5000, 256, true)]
+        {
             let text = "word ".repeat(words);
             let encoded = encode(&text);
-            assert_eq!(
-                (encoded.ids().len(), encoded.truncated()),
-                (tokens, truncated),
-                "{words} words"
-            );
-            let length = embed_one(&text)
-                .iter()
-                .map(|value| value * value)
-                .sum::<f32>()
-                .sqrt();
-            assert!(
-                (length - 1.0).abs() < 1e-5,
-                "{words} words: length {length}"
-            );
+            assert_eq!((encoded.ids().len(), encoded.truncated()), (tokens, truncated), "{words} words");
+            let length = embed_one(&text).iter().map(|value| value * value).sum::<f32>().sqrt();
+            assert!((length - 1.0).abs() < 1e-5, "{words} words: length {length}");
         }
         assert!(MODEL.embed(&[]).is_empty());
     }
 
     #[test]
     fn texts_of_one_meaning_are_closer_than_texts_of_two() {
-        let [question, answer, other] = [
-            "How do I reset my password?",
-            "Changing a forgotten password",
-            "The fox jumped over the lazy dog",
-        ]
-        .map(embed_one);
+        let [question, answer, other] =
+            ["How do I reset my password?", "Changing a forgotten password", "The fox jumped over the lazy dog"]
+                .map(embed_one);
         assert!(cosine(&question, &answer) > cosine(&question, &other) + 0.3);
     }
 
     #[test]
     fn weights_that_do_not_fit_the_configuration_are_told_with_their_tensor() {
         let missing = TinyModel::new();
-        missing.write_tensors(|tensors| {
-            tensors.retain(|(name, ..)| *name != "encoder.layer.0.output.dense.bias")
-        });
+        missing.write_tensors(|tensors| tensors.retain(|(name, ..)| *name != "encoder.layer.0.output.dense.bias"));
         let misshapen = TinyModel::new();
         misshapen.write_tensors(|tensors| tensors[1].1 = &[8, 11]);
         let superfluous = TinyModel::new();
-        superfluous.write_tensors(|tensors| {
-            tensors.push(("encoder.layer.1.output.dense.bias", &[1], vec![0.0]))
-        });
+        superfluous.write_tensors(|tensors| tensors.push(("encoder.layer.1.output.dense.bias", &[1], vec![0.0])));
         let infinite = TinyModel::new();
         infinite.write_tensors(|tensors| tensors[4].2[3] = f32::INFINITY);
         for (model, told) in [
@@ -232,18 +188,10 @@ mod tests {
                 superfluous,
                 "found tensor encoder.layer.1.output.dense.bias, expected only the tensors that config.json asks for",
             ),
-            (
-                infinite,
-                "found inf in tensor embeddings.LayerNorm.weight, expected finite numbers",
-            ),
+            (infinite, "found inf in tensor embeddings.LayerNorm.weight, expected finite numbers"),
         ] {
-            let sentence = Model::load(model.dir())
-                .expect_err("the weights are wrong")
-                .to_string();
-            assert!(
-                sentence.contains("model.safetensors: ") && sentence.ends_with(told),
-                "{sentence}"
-            );
+            let sentence = Model::load(model.dir()).expect_err("the weights are wrong").to_string();
+            assert!(sentence.contains("model.safetensors: ") && sentence.ends_with(told), "{sentence}");
         }
     }
 
@@ -254,36 +202,22 @@ mod tests {
         Model::load(model.dir()).expect("the whole file loads");
         for len in (0..whole.len()).step_by(97) {
             model.write("model.safetensors", &whole[..len]);
-            let sentence = Model::load(model.dir())
-                .expect_err("the file is cut")
-                .to_string();
-            assert!(
-                sentence.contains("model.safetensors: found"),
-                "{len} bytes: {sentence}"
-            );
+            let sentence = Model::load(model.dir()).expect_err("the file is cut").to_string();
+            assert!(sentence.contains("model.safetensors: found"), "{len} bytes: {sentence}");
         }
         model.remove("model.safetensors");
-        let sentence = Model::load(model.dir())
-            .expect_err("the file is missing")
-            .to_string();
-        assert!(
-            sentence.starts_with("cannot read ") && sentence.contains("model.safetensors"),
-            "{sentence}"
-        );
+        let sentence = Model::load(model.dir()).expect_err("the file is missing").to_string();
+        assert!(sentence.starts_with("cannot read ") && sentence.contains("model.safetensors"), "{sentence}");
     }
 
     #[test]
     fn a_model_of_any_shape_runs() {
         let model = TinyModel::new();
         let model = Model::load(model.dir()).expect("the tiny model is whole");
-        let tokens =
-            ["", "a b words.", &"c ".repeat(40)].map(|text| model.tokenizer().encode(text));
+        let tokens = ["", "a b words.", &"c ".repeat(40)].map(|text| model.tokenizer().encode(text));
         assert_eq!(tokens[2].ids().len(), 16);
         for vector in model.embed(&tokens) {
-            assert!(
-                vector.len() == 8 && vector.iter().all(|value| value.is_finite()),
-                "{vector:?}"
-            );
+            assert!(vector.len() == 8 && vector.iter().all(|value| value.is_finite()), "{vector:?}");
         }
     }
 }

@@ -110,14 +110,10 @@ impl WithSimd for Gelu<'_> {
 pub(super) fn mean_of_length_one(rows: &[f32], mean: &mut [f32]) {
     mean.fill(0.0);
     for row in rows.chunks_exact(mean.len()) {
-        mean.iter_mut()
-            .zip(row)
-            .for_each(|(total, value)| *total += value);
+        mean.iter_mut().zip(row).for_each(|(total, value)| *total += value);
     }
     // The number of rows cancels out. A sum of zeros has no direction and stays as it is.
-    let length = sum(mean, |value| value * value)
-        .sqrt()
-        .max(f32::MIN_POSITIVE);
+    let length = sum(mean, |value| value * value).sqrt().max(f32::MIN_POSITIVE);
     mean.iter_mut().for_each(|value| *value /= length);
 }
 
@@ -142,11 +138,7 @@ fn largest(values: &[f32]) -> f32 {
             *lane = if *value > *lane { *value } else { *lane };
         }
     }
-    lanes
-        .iter()
-        .chain(rest)
-        .copied()
-        .fold(f32::NEG_INFINITY, f32::max)
+    lanes.iter().chain(rest).copied().fold(f32::NEG_INFINITY, f32::max)
 }
 
 /// `e^x` to a relative error below 3e-7 for x in [-87, 88]; outside, the value at the nearer end.
@@ -166,12 +158,9 @@ fn exp(x: f32) -> f32 {
     let rounded = x * LOG2_E + ROUND;
     let n = rounded - ROUND;
     let r = x - n * LN_2_HIGH - n * LN_2_LOW;
-    let series = 1.0
-        + r * (1.0
-            + r * (0.5
-                + r * (1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r * (1.0 / 720.0))))));
-    let two_to_n =
-        f32::from_bits((rounded.to_bits() << MANTISSA_BITS).wrapping_add(1.0_f32.to_bits()));
+    let series =
+        1.0 + r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r * (1.0 / 720.0))))));
+    let two_to_n = f32::from_bits((rounded.to_bits() << MANTISSA_BITS).wrapping_add(1.0_f32.to_bits()));
     series * two_to_n
 }
 
@@ -181,9 +170,7 @@ fn exp(x: f32) -> f32 {
 fn erf(x: f32) -> f32 {
     let magnitude = x.abs();
     let t = 1.0 / (1.0 + 0.327_591_1 * magnitude);
-    let polynomial = t
-        * (0.254_829_6
-            + t * (-0.284_496_74 + t * (1.421_413_7 + t * (-1.453_152 + t * 1.061_405_4))));
+    let polynomial = t * (0.254_829_6 + t * (-0.284_496_74 + t * (1.421_413_7 + t * (-1.453_152 + t * 1.061_405_4))));
     (1.0 - polynomial * exp(-magnitude * magnitude)).copysign(x)
 }
 
@@ -208,15 +195,9 @@ mod tests {
         let integral = |x: f64| {
             let step = x / 1000.0;
             let weight = |i: i32| {
-                if i == 0 || i == 1000 {
-                    1.0
-                } else {
-                    f64::from(2 + 2 * (i % 2))
-                }
+                if i == 0 || i == 1000 { 1.0 } else { f64::from(2 + 2 * (i % 2)) }
             };
-            let sum: f64 = (0..=1000)
-                .map(|i| weight(i) * (-(f64::from(i) * step).powi(2)).exp())
-                .sum();
+            let sum: f64 = (0..=1000).map(|i| weight(i) * (-(f64::from(i) * step).powi(2)).exp()).sum();
             sum * step / 3.0 * std::f64::consts::FRAC_2_SQRT_PI
         };
         for step in -60..=60_i8 {
@@ -230,48 +211,29 @@ mod tests {
     fn gelu_keeps_large_values_and_drops_small_ones() {
         let mut values = [-100.0, -1.0, 0.0, 1.0, 100.0];
         gelu(&mut values);
-        for (value, expected) in
-            values
-                .into_iter()
-                .zip([0.0, -0.158_655_3, 0.0, 0.841_344_7, 100.0])
-        {
-            assert!(
-                (value - expected).abs() < 1e-6,
-                "{value} instead of {expected}"
-            );
+        for (value, expected) in values.into_iter().zip([0.0, -0.158_655_3, 0.0, 0.841_344_7, 100.0]) {
+            assert!((value - expected).abs() < 1e-6, "{value} instead of {expected}");
         }
     }
 
     #[test]
     fn softmax_of_any_size_sums_to_one_without_overflow() {
         for columns in [1, 2, 15, 16, 17, 256] {
-            let mut row: Vec<f32> = (0..columns)
-                .map(|i| if i % 3 == 0 { 1e30 } else { -1e30 })
-                .collect();
+            let mut row: Vec<f32> = (0..columns).map(|i| if i % 3 == 0 { 1e30 } else { -1e30 }).collect();
             softmax(&mut row, columns);
             let total: f32 = row.iter().sum();
-            assert!(
-                (total - 1.0).abs() < 1e-5 && row.iter().all(|value| *value >= 0.0),
-                "{columns} columns: {total}"
-            );
+            assert!((total - 1.0).abs() < 1e-5 && row.iter().all(|value| *value >= 0.0), "{columns} columns: {total}");
         }
     }
 
     #[test]
     fn layer_norm_gives_mean_zero_and_variance_one_before_scale_and_shift() {
-        let norm = LayerNorm {
-            weight: vec![2.0; 20],
-            bias: vec![3.0; 20],
-            eps: 1e-12,
-        };
+        let norm = LayerNorm { weight: vec![2.0; 20], bias: vec![3.0; 20], eps: 1e-12 };
         let mut row: Vec<f32> = (0..20_u8).map(|i| 1000.0 + f32::from(i)).collect();
         norm.apply(&mut row);
         let mean = row.iter().sum::<f32>() / 20.0;
         let variance = row.iter().map(|value| (value - mean).powi(2)).sum::<f32>() / 20.0;
-        assert!(
-            (mean - 3.0).abs() < 1e-4 && (variance - 4.0).abs() < 1e-3,
-            "{mean} {variance}"
-        );
+        assert!((mean - 3.0).abs() < 1e-4 && (variance - 4.0).abs() < 1e-3, "{mean} {variance}");
     }
 
     #[test]

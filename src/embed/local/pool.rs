@@ -64,10 +64,7 @@ impl<T> Ticket<T> {
 impl Pool {
     /// Starts the threads; zero is taken as one.
     pub(super) fn start(threads: usize) -> io::Result<Self> {
-        let shared = Arc::new(Shared {
-            lanes: Mutex::default(),
-            changed: Condvar::new(),
-        });
+        let shared = Arc::new(Shared { lanes: Mutex::default(), changed: Condvar::new() });
         let mut pool = Self {
             shared,
             threads: Vec::new(),
@@ -77,20 +74,14 @@ impl Pool {
         // Into the pool one by one: should a thread not start, dropping the pool ends those that did.
         for index in 0..threads.max(1) {
             let shared = Arc::clone(&pool.shared);
-            let thread = Builder::new()
-                .name(format!("embed-{index}"))
-                .spawn(move || shared.work())?;
+            let thread = Builder::new().name(format!("embed-{index}")).spawn(move || shared.work())?;
             pool.threads.push(thread);
         }
         Ok(pool)
     }
 
     /// Queues a piece of work, waiting while its lane is full. A panic in it becomes an error of its ticket.
-    pub(super) async fn submit<T, F>(
-        &self,
-        priority: Priority,
-        work: F,
-    ) -> Result<Ticket<T>, EmbedError>
+    pub(super) async fn submit<T, F>(&self, priority: Priority, work: F) -> Result<Ticket<T>, EmbedError>
     where
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
@@ -99,10 +90,7 @@ impl Pool {
             Priority::Query => &self.query_room,
             Priority::Bulk => &self.bulk_room,
         };
-        let room = Arc::clone(room)
-            .acquire_owned()
-            .await
-            .map_err(|_| EmbedError::Stopped)?;
+        let room = Arc::clone(room).acquire_owned().await.map_err(|_| EmbedError::Stopped)?;
         let (reply, ticket) = oneshot::channel();
         let work = move || {
             if reply.is_closed() {
@@ -110,18 +98,11 @@ impl Pool {
             }
             // The work owns what it changes, and what it shares never changes: nothing half-done can be seen after it.
             let outcome = catch_unwind(AssertUnwindSafe(work));
-            let outcome =
-                outcome.map_err(|panic| EmbedError::Panicked(panic_message(panic.as_ref())));
+            let outcome = outcome.map_err(|panic| EmbedError::Panicked(panic_message(panic.as_ref())));
             // The caller may have left meanwhile.
             let _ = reply.send(outcome);
         };
-        self.shared.push(
-            priority,
-            Task {
-                work: Box::new(work),
-                _room: room,
-            },
-        );
+        self.shared.push(priority, Task { work: Box::new(work), _room: room });
         Ok(Ticket(ticket))
     }
 }
@@ -154,10 +135,7 @@ impl Shared {
             if let Some(task) = lanes.take() {
                 return Some(task.work);
             }
-            lanes = self
-                .changed
-                .wait(lanes)
-                .unwrap_or_else(PoisonError::into_inner);
+            lanes = self.changed.wait(lanes).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -171,10 +149,7 @@ impl Shared {
     }
 
     fn close(&self) {
-        *self.lock() = Lanes {
-            closed: true,
-            ..Lanes::default()
-        };
+        *self.lock() = Lanes { closed: true, ..Lanes::default() };
         self.changed.notify_all();
     }
 
@@ -193,8 +168,7 @@ impl Lanes {
 /// What a panic said, where it said it in words.
 pub(super) fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".to_owned())
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }
 
 #[cfg(test)]
@@ -211,10 +185,7 @@ mod tests {
             let _ = begin.send(());
             let _ = held.recv();
         };
-        let ticket = pool
-            .submit(Priority::Bulk, work)
-            .await
-            .expect("the pool is open");
+        let ticket = pool.submit(Priority::Bulk, work).await.expect("the pool is open");
         begun.await.expect("the work begins");
         (release, ticket)
     }
@@ -229,47 +200,23 @@ mod tests {
         let (release, _held) = hold(&pool).await;
         let (tell, told) = mpsc::channel();
         let mut tickets = Vec::new();
-        for (priority, name) in [
-            (Priority::Bulk, "bulk 1"),
-            (Priority::Bulk, "bulk 2"),
-            (Priority::Query, "query"),
-        ] {
+        for (priority, name) in [(Priority::Bulk, "bulk 1"), (Priority::Bulk, "bulk 2"), (Priority::Query, "query")] {
             let tell = tell.clone();
-            tickets.push(
-                pool.submit(priority, move || tell.send(name))
-                    .await
-                    .expect("the pool is open"),
-            );
+            tickets.push(pool.submit(priority, move || tell.send(name)).await.expect("the pool is open"));
         }
         drop(release);
         for ticket in tickets {
-            ticket
-                .outcome()
-                .await
-                .expect("the work ends")
-                .expect("the test listens");
+            ticket.outcome().await.expect("the work ends").expect("the test listens");
         }
-        assert_eq!(
-            told.try_iter().collect::<Vec<_>>(),
-            ["query", "bulk 1", "bulk 2"]
-        );
+        assert_eq!(told.try_iter().collect::<Vec<_>>(), ["query", "bulk 1", "bulk 2"]);
     }
 
     #[tokio::test]
     async fn a_panic_is_an_error_of_its_own_work_and_the_thread_lives_on() {
         let pool = pool();
-        let bad = pool
-            .submit(Priority::Query, || panic!("boom {}", 7))
-            .await
-            .expect("the pool is open");
-        let good = pool
-            .submit(Priority::Query, || 42)
-            .await
-            .expect("the pool is open");
-        assert_eq!(
-            bad.outcome().await,
-            Err::<(), _>(EmbedError::Panicked("boom 7".to_owned()))
-        );
+        let bad = pool.submit(Priority::Query, || panic!("boom {}", 7)).await.expect("the pool is open");
+        let good = pool.submit(Priority::Query, || 42).await.expect("the pool is open");
+        assert_eq!(bad.outcome().await, Err::<(), _>(EmbedError::Panicked("boom 7".to_owned())));
         assert_eq!(good.outcome().await, Ok(42));
     }
 
@@ -278,15 +225,8 @@ mod tests {
         let pool = pool();
         let (release, _held) = hold(&pool).await;
         let (tell, told) = mpsc::channel();
-        drop(
-            pool.submit(Priority::Bulk, move || tell.send(()))
-                .await
-                .expect("the pool is open"),
-        );
-        let after = pool
-            .submit(Priority::Bulk, || ())
-            .await
-            .expect("the pool is open");
+        drop(pool.submit(Priority::Bulk, move || tell.send(())).await.expect("the pool is open"));
+        let after = pool.submit(Priority::Bulk, || ()).await.expect("the pool is open");
         drop(release);
         after.outcome().await.expect("the work ends");
         assert!(told.recv().is_err(), "the dropped work ran");
@@ -298,37 +238,19 @@ mod tests {
         let (release, _held) = hold(&pool).await;
         let mut tickets = Vec::new();
         for _ in 0..WAITING_PER_LANE {
-            tickets.push(
-                pool.submit(Priority::Bulk, || ())
-                    .await
-                    .expect("the pool is open"),
-            );
+            tickets.push(pool.submit(Priority::Bulk, || ()).await.expect("the pool is open"));
         }
         let mut waiting = std::pin::pin!(pool.submit(Priority::Bulk, || ()));
-        assert!(
-            is_pending(waiting.as_mut()).await,
-            "a place was given beyond the limit"
-        );
-        let query = pool
-            .submit(Priority::Query, || ())
-            .await
-            .expect("the pool is open");
+        assert!(is_pending(waiting.as_mut()).await, "a place was given beyond the limit");
+        let query = pool.submit(Priority::Query, || ()).await.expect("the pool is open");
         drop(release);
         query.outcome().await.expect("the query is answered");
-        waiting
-            .await
-            .expect("a place comes free")
-            .outcome()
-            .await
-            .expect("the work ends");
+        waiting.await.expect("a place comes free").outcome().await.expect("the work ends");
     }
 
     /// Whether one poll of the future leaves it waiting.
     async fn is_pending<F: Future>(mut future: std::pin::Pin<&mut F>) -> bool {
-        std::future::poll_fn(|context| {
-            std::task::Poll::Ready(future.as_mut().poll(context).is_pending())
-        })
-        .await
+        std::future::poll_fn(|context| std::task::Poll::Ready(future.as_mut().poll(context).is_pending())).await
     }
 
     #[tokio::test]
@@ -336,10 +258,7 @@ mod tests {
         let pool = pool();
         let shared = Arc::downgrade(&pool.shared);
         let (release, _held) = hold(&pool).await;
-        let waiting = pool
-            .submit(Priority::Bulk, || ())
-            .await
-            .expect("the pool is open");
+        let waiting = pool.submit(Priority::Bulk, || ()).await.expect("the pool is open");
         pool.shared.close();
         drop(release);
         drop(pool);

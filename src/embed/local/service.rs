@@ -74,11 +74,7 @@ impl LocalEmbedder {
     pub fn start(dir: impl Into<PathBuf>, threads: Option<NonZero<usize>>) -> io::Result<Self> {
         let cores = || thread::available_parallelism().map_or(1, NonZero::get);
         let threads = threads.map_or_else(cores, NonZero::get);
-        Ok(Self {
-            dir: dir.into(),
-            pool: Pool::start(threads)?,
-            slot: Arc::new(watch::Sender::new(Slot::Unloaded)),
-        })
+        Ok(Self { dir: dir.into(), pool: Pool::start(threads)?, slot: Arc::new(watch::Sender::new(Slot::Unloaded)) })
     }
 
     /// The directory whose model this embeds with.
@@ -103,21 +99,13 @@ impl LocalEmbedder {
     ///
     /// # Errors
     /// When the model cannot be loaded, or the computation panics.
-    pub async fn embed(
-        &self,
-        texts: Vec<String>,
-        priority: Priority,
-    ) -> Result<Vec<Embedding>, EmbedError> {
+    pub async fn embed(&self, texts: Vec<String>, priority: Priority) -> Result<Vec<Embedding>, EmbedError> {
         let model = self.model().await?;
         let mut embeddings = Vec::with_capacity(texts.len());
         let mut tickets = Vec::new();
         for share in shares(texts, model.config().max_tokens) {
             let model = Arc::clone(&model);
-            tickets.push(
-                self.pool
-                    .submit(priority, move || embed_share(&model, &share))
-                    .await?,
-            );
+            tickets.push(self.pool.submit(priority, move || embed_share(&model, &share)).await?);
         }
         for ticket in tickets {
             embeddings.extend(ticket.outcome().await?);
@@ -132,9 +120,7 @@ impl LocalEmbedder {
     pub async fn model(&self) -> Result<Arc<Model>, EmbedError> {
         let mut slot = self.slot.subscribe();
         self.load_unless_loaded();
-        let settled = slot
-            .wait_for(|slot| !matches!(slot, Slot::Unloaded | Slot::Loading))
-            .await;
+        let settled = slot.wait_for(|slot| !matches!(slot, Slot::Unloaded | Slot::Loading)).await;
         match settled.map_err(|_| EmbedError::Stopped)?.clone() {
             Slot::Ready { model, .. } => Ok(model),
             Slot::Failed(reason) => Err(EmbedError::Load(reason)),
@@ -154,12 +140,9 @@ impl LocalEmbedder {
             return;
         }
         let (dir, slot) = (self.dir.clone(), Arc::clone(&self.slot));
-        let thread = Builder::new()
-            .name("embed-load".to_owned())
-            .spawn(move || slot.send_replace(load(&dir)));
+        let thread = Builder::new().name("embed-load".to_owned()).spawn(move || slot.send_replace(load(&dir)));
         if let Err(cause) = thread {
-            self.slot
-                .send_replace(Slot::Failed(format!("no thread to load with: {cause}")));
+            self.slot.send_replace(Slot::Failed(format!("no thread to load with: {cause}")));
         }
     }
 }
@@ -170,24 +153,15 @@ fn load(dir: &Path) -> Slot {
     match catch_unwind(|| Model::load(dir)) {
         Ok(Ok(model)) => {
             let load_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-            Slot::Ready {
-                model: Arc::new(model),
-                load_ms,
-            }
+            Slot::Ready { model: Arc::new(model), load_ms }
         }
         Ok(Err(error)) => Slot::Failed(error.to_string()),
-        Err(panic) => Slot::Failed(format!(
-            "loading panicked: {}",
-            panic_message(panic.as_ref())
-        )),
+        Err(panic) => Slot::Failed(format!("loading panicked: {}", panic_message(panic.as_ref()))),
     }
 }
 
 fn embed_share(model: &Model, texts: &[String]) -> Vec<Embedding> {
-    let tokens: Vec<_> = texts
-        .iter()
-        .map(|text| model.tokenizer().encode(text))
-        .collect();
+    let tokens: Vec<_> = texts.iter().map(|text| model.tokenizer().encode(text)).collect();
     let vectors = model.embed(&tokens);
     let pairs = vectors.into_iter().zip(tokens);
     pairs
@@ -234,22 +208,13 @@ mod tests {
     async fn texts_come_back_in_order_with_their_tokens() {
         let embedder = start(&model_dir());
         let texts: Vec<String> = (0..40).map(|i| "word ".repeat(i * 31 % 300)).collect();
-        let embeddings = embedder
-            .embed(texts.clone(), Priority::Bulk)
-            .await
-            .expect("the model is whole");
+        let embeddings = embedder.embed(texts.clone(), Priority::Bulk).await.expect("the model is whole");
         assert_eq!(embeddings.len(), texts.len());
         for (text, embedding) in texts.iter().zip(&embeddings) {
             let words = text.len() / "word ".len();
-            assert_eq!(
-                (embedding.tokens as usize, embedding.truncated),
-                (words.min(254) + 2, words > 254)
-            );
+            assert_eq!((embedding.tokens as usize, embedding.truncated), (words.min(254) + 2, words > 254));
         }
-        let alone = embedder
-            .embed(vec![texts[7].clone()], Priority::Query)
-            .await
-            .expect("the model is whole");
+        let alone = embedder.embed(vec![texts[7].clone()], Priority::Query).await.expect("the model is whole");
         assert!(cosine(&alone[0].vector, &embeddings[7].vector) > 0.99999);
     }
 
@@ -259,23 +224,14 @@ mod tests {
         let embedder = start(files.dir());
         assert_eq!(embedder.state(), State::Unloaded);
         let (first, second) = tokio::join!(embedder.model(), embedder.model());
-        let (first, second) = (
-            first.expect("the model is whole"),
-            second.expect("the model is whole"),
-        );
+        let (first, second) = (first.expect("the model is whole"), second.expect("the model is whole"));
         assert!(Arc::ptr_eq(&first, &second));
         assert!(matches!(embedder.state(), State::Ready { .. }));
 
         files.remove("config.json");
-        let embeddings = embedder
-            .embed(vec!["a".to_owned()], Priority::Query)
-            .await
-            .expect("nothing is read again");
+        let embeddings = embedder.embed(vec!["a".to_owned()], Priority::Query).await.expect("nothing is read again");
         assert_eq!(embeddings[0].vector.len(), 8);
-        assert_eq!(
-            embedder.embed(Vec::new(), Priority::Bulk).await,
-            Ok(Vec::new())
-        );
+        assert_eq!(embedder.embed(Vec::new(), Priority::Bulk).await, Ok(Vec::new()));
     }
 
     #[tokio::test]
@@ -285,10 +241,7 @@ mod tests {
         let mut states = embedder.slot.subscribe();
         embedder.load_unless_loaded();
         assert_ne!(embedder.state(), State::Unloaded);
-        states
-            .wait_for(|slot| matches!(slot, Slot::Ready { .. }))
-            .await
-            .expect("the embedder lives");
+        states.wait_for(|slot| matches!(slot, Slot::Ready { .. })).await.expect("the embedder lives");
     }
 
     #[tokio::test]
@@ -299,23 +252,12 @@ mod tests {
         let embedder = start(files.dir());
         let texts = vec!["a".to_owned()];
         let failed = embedder.embed(texts.clone(), Priority::Query).await;
-        let Err(EmbedError::Load(reason)) = failed else {
-            panic!("{failed:?}")
-        };
-        assert!(
-            reason.starts_with("cannot read ") && reason.contains("config.json"),
-            "{reason}"
-        );
+        let Err(EmbedError::Load(reason)) = failed else { panic!("{failed:?}") };
+        assert!(reason.starts_with("cannot read ") && reason.contains("config.json"), "{reason}");
         assert_eq!(embedder.state(), State::Failed(reason));
 
         files.write("config.json", config);
-        assert_eq!(
-            embedder
-                .embed(texts, Priority::Query)
-                .await
-                .map(|embeddings| embeddings.len()),
-            Ok(1)
-        );
+        assert_eq!(embedder.embed(texts, Priority::Query).await.map(|embeddings| embeddings.len()), Ok(1));
     }
 
     #[test]
@@ -324,14 +266,8 @@ mod tests {
         let shares = shares(texts.clone(), 256);
         assert_eq!(shares.concat(), texts);
         for share in &shares {
-            let tokens: usize = share
-                .iter()
-                .map(|text| (text.len() / BYTES_PER_TOKEN).min(256))
-                .sum();
-            assert!(
-                !share.is_empty() && tokens <= SHARE_TOKENS,
-                "{tokens} tokens in one share"
-            );
+            let tokens: usize = share.iter().map(|text| (text.len() / BYTES_PER_TOKEN).min(256)).sum();
+            assert!(!share.is_empty() && tokens <= SHARE_TOKENS, "{tokens} tokens in one share");
         }
     }
 }

@@ -21,32 +21,22 @@ pub(super) fn model_dir() -> PathBuf {
     }
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let runtimes = package.ancestors().map(|dir| dir.join(".runtime"));
-    runtimes
-        .filter_map(|dir| find_model(&dir))
-        .next()
-        .unwrap_or_else(|| panic!("no model found: set {MODEL_DIR}, or install the packages of runtime/requirements.txt into .runtime"))
+    runtimes.filter_map(|dir| find_model(&dir)).next().unwrap_or_else(|| {
+        panic!("no model found: set {MODEL_DIR}, or install the packages of runtime/requirements.txt into .runtime")
+    })
 }
 
 fn find_model(dir: &Path) -> Option<PathBuf> {
     if dir.join("model.safetensors").is_file() {
         return Some(dir.to_owned());
     }
-    let children = fs::read_dir(dir)
-        .ok()?
-        .filter_map(|entry| Some(entry.ok()?.path()));
-    children
-        .filter(|path| path.is_dir())
-        .find_map(|path| find_model(&path))
+    let children = fs::read_dir(dir).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+    children.filter(|path| path.is_dir()).find_map(|path| find_model(&path))
 }
 
 /// The cosine of the angle between two vectors.
 pub(super) fn cosine(a: &[f32], b: &[f32]) -> f64 {
-    let dot = |a: &[f32], b: &[f32]| -> f64 {
-        a.iter()
-            .zip(b)
-            .map(|(a, b)| f64::from(*a) * f64::from(*b))
-            .sum()
-    };
+    let dot = |a: &[f32], b: &[f32]| -> f64 { a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum() };
     dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
 }
 
@@ -60,9 +50,7 @@ pub(super) struct TinyModel {
 
 impl TinyModel {
     pub(super) fn new() -> Self {
-        let model = Self {
-            dir: tempfile::tempdir().expect("the system has a temporary directory"),
-        };
+        let model = Self { dir: tempfile::tempdir().expect("the system has a temporary directory") };
         model.write("config.json", CONFIG);
         model.write("tokenizer.json", tokenizer_json());
         model.write_tensors(|_| {});
@@ -79,8 +67,7 @@ impl TinyModel {
 
     pub(super) fn write(&self, file: &str, text: impl AsRef<[u8]>) {
         let path = self.path(file);
-        fs::create_dir_all(path.parent().expect("a file has a directory"))
-            .expect("the directory can be made");
+        fs::create_dir_all(path.parent().expect("a file has a directory")).expect("the directory can be made");
         fs::write(path, text).expect("the file can be written");
     }
 
@@ -124,14 +111,9 @@ pub(super) fn safetensors(tensors: &[Tensor]) -> Vec<u8> {
 const CONFIG: &str = r#"{"model_type":"bert","hidden_act":"gelu","hidden_size":8,"num_hidden_layers":1,"num_attention_heads":2,"intermediate_size":12,"vocab_size":11,"max_position_embeddings":16,"type_vocab_size":2,"layer_norm_eps":1e-12}"#;
 
 fn tokenizer_json() -> String {
-    let words = [
-        "[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "b", "c", "word", "##s", ".", "[MASK]",
-    ];
-    let vocab: serde_json::Map<_, _> = words
-        .iter()
-        .enumerate()
-        .map(|(id, word)| ((*word).to_owned(), id.into()))
-        .collect();
+    let words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "b", "c", "word", "##s", ".", "[MASK]"];
+    let vocab: serde_json::Map<_, _> =
+        words.iter().enumerate().map(|(id, word)| ((*word).to_owned(), id.into())).collect();
     serde_json::json!({
         "version": "1.0",
         "truncation": {"max_length": 4, "strategy": "LongestFirst", "stride": 0},
@@ -182,9 +164,7 @@ fn tiny_tensors() -> Vec<Tensor> {
     // Any numbers do, as long as they differ from each other.
     let number = |seed: usize, index: usize| ((seed * 31 + index * 17) % 23) as f32 / 23.0 - 0.5;
     let tensors = shapes.into_iter().enumerate().map(|(seed, (name, shape))| {
-        let values = (0..shape.iter().product())
-            .map(|index| number(seed, index))
-            .collect();
+        let values = (0..shape.iter().product()).map(|index| number(seed, index)).collect();
         (name, shape, values)
     });
     tensors.collect()

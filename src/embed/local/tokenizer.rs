@@ -61,13 +61,8 @@ impl Tokenizer {
             .with_truncation(None)
             .map_err(|cause| LoadError::unexpected(&file, cause.to_string(), "no truncation"))?;
 
-        let tokenizer = Self {
-            inner,
-            max_tokens: config.max_tokens,
-        };
-        tokenizer
-            .check(config)
-            .map_err(|(found, expected)| LoadError::unexpected(&file, found, expected))?;
+        let tokenizer = Self { inner, max_tokens: config.max_tokens };
+        tokenizer.check(config).map_err(|(found, expected)| LoadError::unexpected(&file, found, expected))?;
         Ok(tokenizer)
     }
 
@@ -81,10 +76,7 @@ impl Tokenizer {
     /// boundaries and come in the order of the text; several tokens of one character share its range.
     #[must_use]
     pub fn offsets(&self, text: &str) -> Vec<(usize, usize)> {
-        self.inner
-            .encode(text, false)
-            .map(|encoding| encoding.get_offsets().to_vec())
-            .unwrap_or_default()
+        self.inner.encode(text, false).map(|encoding| encoding.get_offsets().to_vec()).unwrap_or_default()
     }
 
     /// The ids of a text for the model, cut to its longest text.
@@ -102,9 +94,7 @@ impl Tokenizer {
 
     fn ids(&self, text: &str, with_special_tokens: bool) -> Vec<u32> {
         let encoding = self.inner.encode_fast(text, with_special_tokens);
-        encoding
-            .map(|encoding| encoding.get_ids().to_vec())
-            .unwrap_or_default()
+        encoding.map(|encoding| encoding.get_ids().to_vec()).unwrap_or_default()
     }
 
     fn check(&self, config: &ModelConfig) -> Result<(), (String, String)> {
@@ -117,10 +107,7 @@ impl Tokenizer {
         }
         let around = self.ids("", true).len();
         if around != SPECIAL_TOKENS {
-            return Err((
-                format!("{around} special tokens around a text"),
-                format!("{SPECIAL_TOKENS}"),
-            ));
+            return Err((format!("{around} special tokens around a text"), format!("{SPECIAL_TOKENS}")));
         }
         Ok(())
     }
@@ -137,13 +124,7 @@ mod tests {
     fn the_file_s_own_padding_and_truncation_are_not_applied() {
         let model = TinyModel::new();
         let tokenizer = Tokenizer::load(model.dir()).expect("the tiny tokenizer is whole");
-        assert_eq!(
-            tokenizer.encode("a"),
-            Tokens {
-                ids: vec![2, 4, 3],
-                truncated: false
-            }
-        );
+        assert_eq!(tokenizer.encode("a"), Tokens { ids: vec![2, 4, 3], truncated: false });
         assert_eq!(tokenizer.encode("a b c a b").ids(), [2, 4, 5, 6, 4, 5, 3]);
         assert_eq!(tokenizer.count(&"words ".repeat(1000)), 2000);
     }
@@ -162,12 +143,8 @@ mod tests {
     #[test]
     fn offsets_are_byte_ranges_of_the_tokens_in_the_text() {
         let text = "Café 東京, naïve";
-        let parts: Vec<&str> = MODEL
-            .tokenizer()
-            .offsets(text)
-            .into_iter()
-            .map(|(start, end)| &text[start..end])
-            .collect();
+        let parts: Vec<&str> =
+            MODEL.tokenizer().offsets(text).into_iter().map(|(start, end)| &text[start..end]).collect();
         assert_eq!(parts, ["Café", "東", "京", ",", "naïve"]);
     }
 
@@ -184,18 +161,12 @@ mod tests {
                 r#"{"Sequence":{"id":"A","type_id":0}},{"SpecialToken":{"id":"[SEP]","type_id":0}},{"SpecialToken""#,
                 "found 3 special tokens around a text, expected 2",
             ),
-            (
-                "WordPiece",
-                "WordPieces",
-                "tokenizer.json: found a malformed tokenizer (",
-            ),
+            ("WordPiece", "WordPieces", "tokenizer.json: found a malformed tokenizer ("),
             ("{", "", "tokenizer.json: found a malformed tokenizer ("),
         ] {
             let model = TinyModel::new();
             model.edit("tokenizer.json", |text| text.replacen(from, to, 1));
-            let sentence = Tokenizer::load(model.dir())
-                .expect_err("the tokenizer is wrong")
-                .to_string();
+            let sentence = Tokenizer::load(model.dir()).expect_err("the tokenizer is wrong").to_string();
             assert!(sentence.contains(told), "{from}: {sentence}");
         }
     }

@@ -70,9 +70,8 @@ impl TensorFile {
         let bytes_needed = byte_len(shape);
         if end > self.data_len || end.checked_sub(begin) != bytes_needed {
             let found = format!("tensor {name} at bytes {begin}..{end} of {}", self.data_len);
-            let needed = bytes_needed.map_or("a size that exists".to_owned(), |bytes| {
-                format!("{bytes} bytes within the file")
-            });
+            let needed =
+                bytes_needed.map_or("a size that exists".to_owned(), |bytes| format!("{bytes} bytes within the file"));
             return Err(self.unexpected(found, needed));
         }
         self.read_floats(name, begin, end)
@@ -82,29 +81,19 @@ impl TensorFile {
     /// `config.json` are of two models, and vectors made without it would be quietly wrong.
     pub(super) fn finish(self, unused: impl Fn(&str) -> bool) -> Result<(), LoadError> {
         match self.entries.keys().find(|name| !unused(name)) {
-            Some(name) => Err(self.unexpected(
-                format!("tensor {name}"),
-                "only the tensors that config.json asks for",
-            )),
+            Some(name) => Err(self.unexpected(format!("tensor {name}"), "only the tensors that config.json asks for")),
             None => Ok(()),
         }
     }
 
     fn read_floats(&mut self, name: &str, begin: u64, end: u64) -> Result<Vec<f32>, LoadError> {
         let start = SeekFrom::Start(self.data_start + begin);
-        self.file
-            .seek(start)
-            .map_err(LoadError::unreadable(&self.path))?;
+        self.file.seek(start).map_err(LoadError::unreadable(&self.path))?;
         let bytes = read_bytes(&self.path, &mut self.file, end - begin)?;
         let (floats, _) = bytes.as_chunks::<FLOAT_BYTES>();
-        let floats: Vec<f32> = floats
-            .iter()
-            .map(|bytes| f32::from_le_bytes(*bytes))
-            .collect();
+        let floats: Vec<f32> = floats.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
         match floats.iter().find(|value| !value.is_finite()) {
-            Some(value) => {
-                Err(self.unexpected(format!("{value} in tensor {name}"), "finite numbers"))
-            }
+            Some(value) => Err(self.unexpected(format!("{value} in tensor {name}"), "finite numbers")),
             None => Ok(floats),
         }
     }
@@ -116,68 +105,42 @@ impl TensorFile {
 
 /// Bytes of a tensor, `None` where the number does not fit.
 fn byte_len(shape: &[usize]) -> Option<u64> {
-    let bytes = shape
-        .iter()
-        .try_fold(FLOAT_BYTES, |product, &size| product.checked_mul(size))?;
+    let bytes = shape.iter().try_fold(FLOAT_BYTES, |product, &size| product.checked_mul(size))?;
     u64::try_from(bytes).ok()
 }
 
 fn read_header_len(path: &Path, file: &mut File, file_len: u64) -> Result<u64, LoadError> {
     if file_len < LENGTH_BYTES {
         let found = format!("{file_len} bytes");
-        return Err(LoadError::unexpected(
-            path,
-            found,
-            "a safetensors file, which has at least 8",
-        ));
+        return Err(LoadError::unexpected(path, found, "a safetensors file, which has at least 8"));
     }
     let mut length = [0; LENGTH_BYTES as usize];
-    file.read_exact(&mut length)
-        .map_err(LoadError::unreadable(path))?;
+    file.read_exact(&mut length).map_err(LoadError::unreadable(path))?;
     let header_len = u64::from_le_bytes(length);
     let longest = MAX_HEADER_BYTES.min(file_len - LENGTH_BYTES);
     if header_len > longest {
         let found = format!("a header of {header_len} bytes in a file of {file_len}");
-        return Err(LoadError::unexpected(
-            path,
-            found,
-            format!("at most {longest}"),
-        ));
+        return Err(LoadError::unexpected(path, found, format!("at most {longest}")));
     }
     Ok(header_len)
 }
 
 fn read_bytes(path: &Path, file: &mut File, len: u64) -> Result<Vec<u8>, LoadError> {
     let mut bytes = Vec::new();
-    let read = file
-        .take(len)
-        .read_to_end(&mut bytes)
-        .map_err(LoadError::unreadable(path))?;
+    let read = file.take(len).read_to_end(&mut bytes).map_err(LoadError::unreadable(path))?;
     if read as u64 == len {
         return Ok(bytes);
     }
-    Err(LoadError::unexpected(
-        path,
-        format!("the end of the file after {read} bytes"),
-        format!("{len} bytes"),
-    ))
+    Err(LoadError::unexpected(path, format!("the end of the file after {read} bytes"), format!("{len} bytes")))
 }
 
 fn parse_header(path: &Path, header: &[u8]) -> Result<BTreeMap<String, Entry>, LoadError> {
     let not_a_header = |cause: serde_json::Error| {
-        LoadError::unexpected(
-            path,
-            format!("a malformed header ({cause})"),
-            "a safetensors header",
-        )
+        LoadError::unexpected(path, format!("a malformed header ({cause})"), "a safetensors header")
     };
-    let mut tensors: BTreeMap<String, Value> =
-        serde_json::from_slice(header).map_err(not_a_header)?;
+    let mut tensors: BTreeMap<String, Value> = serde_json::from_slice(header).map_err(not_a_header)?;
     tensors.remove("__metadata__");
-    tensors
-        .into_iter()
-        .map(|(name, value)| Ok((name, serde_json::from_value(value).map_err(not_a_header)?)))
-        .collect()
+    tensors.into_iter().map(|(name, value)| Ok((name, serde_json::from_value(value).map_err(not_a_header)?))).collect()
 }
 
 #[cfg(test)]
@@ -201,11 +164,8 @@ mod tests {
 
     #[test]
     fn a_tensor_comes_back_as_it_was_written() {
-        let mut file = open(&safetensors(&[
-            ("a", &[2], vec![1.0, -2.5]),
-            ("b", &[1, 1], vec![3.0]),
-        ]))
-        .expect("well formed");
+        let mut file =
+            open(&safetensors(&[("a", &[2], vec![1.0, -2.5]), ("b", &[1, 1], vec![3.0])])).expect("well formed");
         assert_eq!(file.take("b", &[1, 1]).expect("b is there"), [3.0]);
         assert_eq!(file.take("a", &[2]).expect("a is there"), [1.0, -2.5]);
         file.finish(|_| false).expect("both were taken");
@@ -216,23 +176,15 @@ mod tests {
         let file = || open(&safetensors(&[("a", &[2], vec![1.0, f32::NAN])])).expect("well formed");
         for (name, shape, told) in [
             ("b", [2], "found no tensor b, expected tensor b of F32 [2]"),
-            (
-                "a",
-                [3],
-                "found tensor a of F32 [2], expected tensor a of F32 [3]",
-            ),
+            ("a", [3], "found tensor a of F32 [2], expected tensor a of F32 [3]"),
             ("a", [2], "found NaN in tensor a, expected finite numbers"),
         ] {
-            let sentence = file()
-                .take(name, &shape)
-                .expect_err("the tensor differs")
-                .to_string();
+            let sentence = file().take(name, &shape).expect_err("the tensor differs").to_string();
             assert!(sentence.ends_with(told), "{sentence}");
         }
         let sentence = file().finish(|_| false).expect_err("a is left").to_string();
         assert!(
-            sentence
-                .ends_with("found tensor a, expected only the tensors that config.json asks for"),
+            sentence.ends_with("found tensor a, expected only the tensors that config.json asks for"),
             "{sentence}"
         );
     }
@@ -241,22 +193,13 @@ mod tests {
     fn headers_that_lie_about_their_tensors_are_refused() {
         let huge = usize::MAX;
         for (header, told) in [
-            (
-                r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,12]}}"#.to_owned(),
-                "tensor a at bytes 0..12 of 8",
-            ),
-            (
-                r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}}"#.to_owned(),
-                "tensor a at bytes 8..0 of 8",
-            ),
+            (r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,12]}}"#.to_owned(), "tensor a at bytes 0..12 of 8"),
+            (r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}}"#.to_owned(), "tensor a at bytes 8..0 of 8"),
             (
                 r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}"#.to_owned(),
                 "expected 8 bytes within the file",
             ),
-            (
-                r#"{"a":{"dtype":"F16","shape":[2],"data_offsets":[0,4]}}"#.to_owned(),
-                "found tensor a of F16 [2]",
-            ),
+            (r#"{"a":{"dtype":"F16","shape":[2],"data_offsets":[0,4]}}"#.to_owned(), "found tensor a of F16 [2]"),
             (
                 format!(r#"{{"a":{{"dtype":"F32","shape":[{huge},2],"data_offsets":[0,8]}}}}"#),
                 "found tensor a of F32 [",
@@ -268,10 +211,8 @@ mod tests {
             let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
             bytes.extend(header.as_bytes());
             bytes.extend([0; 8]);
-            let sentence = open(&bytes)
-                .and_then(|mut file| file.take("a", &[2]))
-                .expect_err("the header lies")
-                .to_string();
+            let sentence =
+                open(&bytes).and_then(|mut file| file.take("a", &[2])).expect_err("the header lies").to_string();
             assert!(sentence.contains(told), "{header}: {sentence}");
         }
     }
@@ -281,8 +222,7 @@ mod tests {
         for bytes in [&b""[..], b"1234567", b"\x09\0\0\0\0\0\0\0{}", &[0xff; 64]] {
             let sentence = open(bytes).expect_err("the file is too short").to_string();
             assert!(
-                sentence.contains("expected a safetensors file")
-                    || sentence.contains("expected at most"),
+                sentence.contains("expected a safetensors file") || sentence.contains("expected at most"),
                 "{sentence}"
             );
         }

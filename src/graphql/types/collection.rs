@@ -72,7 +72,8 @@ impl Collection {
     /// Which vectors it holds, and their index.
     async fn embedding(&self, ctx: &Context<'_>) -> Result<Embedding> {
         let space = ctx.loader().load_one(SpaceOf(self.0.id)).await.or_fault()?;
-        let missing = || crate::error::Error::internal("read the collection's embedding space", anyhow::anyhow!("none"));
+        let missing =
+            || crate::error::Error::internal("read the collection's embedding space", anyhow::anyhow!("none"));
         Ok(Embedding::from(space.ok_or_else(missing).or_fault()?))
     }
 

@@ -1,7 +1,8 @@
 //! What `ingestDocuments` takes and gives.
 
 use async_graphql::{
-    Context, Enum, ID, InputObject, InputValueError, InputValueResult, OneofObject, Scalar, ScalarType, SimpleObject, Value,
+    Context, Enum, ID, InputObject, InputValueError, InputValueResult, OneofObject, Scalar, ScalarType, SimpleObject,
+    Value,
 };
 use serde_json::Value as Json;
 

@@ -62,7 +62,8 @@ mod tests {
 
     #[test]
     fn what_is_no_vector_is_refused() {
-        for json in [serde_json::json!(["1"]), serde_json::json!("AAA="), serde_json::json!("?"), serde_json::json!(1)] {
+        for json in [serde_json::json!(["1"]), serde_json::json!("AAA="), serde_json::json!("?"), serde_json::json!(1)]
+        {
             assert!(Vector::parse(Value::from_json(json.clone()).expect("a value")).is_err(), "{json}");
         }
     }

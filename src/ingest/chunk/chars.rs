@@ -35,18 +35,12 @@ impl<'a> CharIndex<'a> {
     /// The byte where character `index` begins; the length of the text when it has no such
     /// character.
     pub(super) fn byte_of(&self, index: usize) -> usize {
-        let stride = self
-            .before
-            .partition_point(|&before| before <= index)
-            .saturating_sub(1);
+        let stride = self.before.partition_point(|&before| before <= index).saturating_sub(1);
         let Some(&before) = self.before.get(stride) else {
             return self.text.len();
         };
         let from = stride * STRIDE;
-        let starts = self.text.as_bytes()[from..]
-            .iter()
-            .enumerate()
-            .filter(|&(_, &byte)| is_start(byte));
+        let starts = self.text.as_bytes()[from..].iter().enumerate().filter(|&(_, &byte)| is_start(byte));
         let position = starts.map(|(offset, _)| from + offset).nth(index - before);
         position.unwrap_or(self.text.len())
     }
@@ -68,13 +62,7 @@ mod tests {
 
     #[test]
     fn offsets_convert_both_ways_across_strides() {
-        for text in [
-            "",
-            "a",
-            &"aé😀".repeat(200),
-            &"x".repeat(STRIDE),
-            &"😀".repeat(STRIDE),
-        ] {
+        for text in ["", "a", &"aé😀".repeat(200), &"x".repeat(STRIDE), &"😀".repeat(STRIDE)] {
             let chars = CharIndex::new(text);
             for (index, (byte, _)) in text.char_indices().enumerate() {
                 assert_eq!(chars.at_byte(byte), index);

@@ -19,8 +19,7 @@ use self::ruler::Ruler;
 use super::load::Loaded;
 
 pub use self::settings::{
-    ChunkSettings, Fault, MAX_SEPARATOR_BYTES, MAX_SEPARATORS, MAX_SIZE_CHARACTERS,
-    MAX_SIZE_TOKENS, Strategy, Unit,
+    ChunkSettings, Fault, MAX_SEPARATOR_BYTES, MAX_SEPARATORS, MAX_SIZE_CHARACTERS, MAX_SIZE_TOKENS, Strategy, Unit,
 };
 
 /// A piece of a document: `text` equals the characters `start_char..end_char` of [`Loaded::text`].
@@ -81,11 +80,7 @@ struct Piece {
 ///
 /// # Errors
 /// When the settings are at fault.
-pub fn chunk(
-    loaded: &Loaded,
-    settings: &ChunkSettings,
-    counter: &dyn CountTokens,
-) -> Result<Vec<Chunk>, ChunkError> {
+pub fn chunk(loaded: &Loaded, settings: &ChunkSettings, counter: &dyn CountTokens) -> Result<Vec<Chunk>, ChunkError> {
     settings.check().map_err(ChunkError::InvalidSettings)?;
     let ruler = Ruler::new(&loaded.text, settings.unit, counter);
     let mut chunks = Vec::new();
@@ -93,16 +88,12 @@ pub fn chunk(
         let pieces = match settings.strategy {
             Strategy::Recursive => recursive::chunk(&ruler, section.range, settings),
         };
-        chunks.extend(pieces.into_iter().map(|piece| {
-            Chunk {
-                text: loaded.text[piece.range.clone()].to_owned(),
-                start_char: ruler.chars().at_byte(piece.range.start),
-                end_char: ruler.chars().at_byte(piece.range.end),
-                tokens: piece
-                    .tokens
-                    .map(|tokens| u32::try_from(tokens).unwrap_or(u32::MAX)),
-                heading_path: section.heading_path.to_vec(),
-            }
+        chunks.extend(pieces.into_iter().map(|piece| Chunk {
+            text: loaded.text[piece.range.clone()].to_owned(),
+            start_char: ruler.chars().at_byte(piece.range.start),
+            end_char: ruler.chars().at_byte(piece.range.end),
+            tokens: piece.tokens.map(|tokens| u32::try_from(tokens).unwrap_or(u32::MAX)),
+            heading_path: section.heading_path.to_vec(),
         }));
     }
     Ok(chunks)

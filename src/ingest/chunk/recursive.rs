@@ -19,11 +19,7 @@ pub(super) fn chunk(ruler: &Ruler<'_>, part: Range<usize>, settings: &ChunkSetti
         ruler,
         size,
         overlap: (settings.overlap as usize).min(size / 2),
-        separators: settings
-            .separators
-            .iter()
-            .map(|separator| Separator::new(separator))
-            .collect(),
+        separators: settings.separators.iter().map(|separator| Separator::new(separator)).collect(),
     };
     let mut pieces = Vec::new();
     chunker.split(part, 0, &mut pieces);
@@ -77,26 +73,16 @@ impl Chunker<'_> {
         let text = self.ruler.text();
         let first_char_end = text.ceil_char_boundary(start + 1);
         let within = |units: usize| self.ruler.reach(start, units).clamp(first_char_end, limit);
-        let (target, farthest) = (
-            within(self.size.div_ceil(WORD_CUTS_PER_CHUNK)),
-            within(self.size),
-        );
+        let (target, farthest) = (within(self.size.div_ceil(WORD_CUTS_PER_CHUNK)), within(self.size));
 
-        let ends = text[start..farthest]
-            .grapheme_indices(true)
-            .map(|(at, grapheme)| start + at + grapheme.len());
+        let ends = text[start..farthest].grapheme_indices(true).map(|(at, grapheme)| start + at + grapheme.len());
         // What looks like a grapheme's end at the end of the slice may be in the middle of one.
         let mut ends = ends.take_while(|&end| end < farthest || farthest == limit);
         let first_end = ends.next().unwrap_or(target);
-        let mut end = ends
-            .take_while(|&end| end <= target)
-            .last()
-            .unwrap_or(first_end);
+        let mut end = ends.take_while(|&end| end <= target).last().unwrap_or(first_end);
 
         while end > first_char_end && !self.ruler.fits(&(start..end), self.size) {
-            end = text
-                .floor_char_boundary(start + (end - start) / 2)
-                .max(first_char_end);
+            end = text.floor_char_boundary(start + (end - start) / 2).max(first_char_end);
         }
         end
     }
@@ -120,9 +106,7 @@ impl Chunker<'_> {
 
     /// The chunk from `start` on that takes as many of `pieces` as fit, at least one; and how many.
     fn fill(&self, start: usize, pieces: &[Range<usize>]) -> (Piece, usize) {
-        let fitting = pieces
-            .iter()
-            .take_while(|piece| self.ruler.estimate(&(start..piece.end)) <= self.size);
+        let fitting = pieces.iter().take_while(|piece| self.ruler.estimate(&(start..piece.end)) <= self.size);
         let mut used = fitting.count().max(1);
         loop {
             let range = start..pieces[used - 1].end;
@@ -140,30 +124,20 @@ impl Chunker<'_> {
         let taken = self.ruler.estimate(&(last.end..next.end));
         let room = self.overlap.min(self.size.saturating_sub(taken));
         let overlap = self.overlap_start(last, room);
-        overlap
-            .filter(|&start| self.ruler.fits(&(start..next.end), self.size))
-            .unwrap_or(next.start)
+        overlap.filter(|&start| self.ruler.fits(&(start..next.end), self.size)).unwrap_or(next.start)
     }
 
     /// Where the last `room` of a chunk begin, moved on to the first place where the coarsest
     /// separator possible ends.
     fn overlap_start(&self, chunk: &Range<usize>, room: usize) -> Option<usize> {
         let text = self.ruler.text();
-        let earliest = self
-            .ruler
-            .reach_back(chunk.end, room)
-            .max(text.ceil_char_boundary(chunk.start + 1));
+        let earliest = self.ruler.reach_back(chunk.end, room).max(text.ceil_char_boundary(chunk.start + 1));
         if earliest >= chunk.end {
             return None;
         }
         let at_separator = self.separators.iter().find_map(|separator| {
-            let from = text
-                .floor_char_boundary(earliest.saturating_sub(separator.longest()))
-                .max(chunk.start);
-            let mut cuts = separator
-                .cuts(&text[from..chunk.end])
-                .into_iter()
-                .map(|cut| from + cut);
+            let from = text.floor_char_boundary(earliest.saturating_sub(separator.longest())).max(chunk.start);
+            let mut cuts = separator.cuts(&text[from..chunk.end]).into_iter().map(|cut| from + cut);
             cuts.find(|&cut| cut >= earliest)
         });
         let start = at_separator.or_else(|| self.overlap_start_in_word(chunk, earliest))?;
@@ -176,9 +150,7 @@ impl Chunker<'_> {
             return None;
         }
         let graphemes = self.ruler.text()[chunk.clone()].grapheme_indices(true);
-        graphemes
-            .map(|(at, _)| chunk.start + at)
-            .find(|&start| start >= earliest)
+        graphemes.map(|(at, _)| chunk.start + at).find(|&start| start >= earliest)
     }
 
     /// The part without whitespace at its ends; `None` when nothing is left.
@@ -202,8 +174,7 @@ struct Separator {
 
 impl Separator {
     fn new(separator: &str) -> Self {
-        let has_inner_newline =
-            separator.len() > 1 && separator.contains('\n') && !separator.contains('\r');
+        let has_inner_newline = separator.len() > 1 && separator.contains('\n') && !separator.contains('\r');
         Self {
             text: separator.to_owned(),
             crlf: has_inner_newline.then(|| separator.replace('\n', "\r\n")),
@@ -228,13 +199,7 @@ impl Separator {
 
     fn cuts_at(&self, separator: &str, text: &str) -> Vec<usize> {
         let whitespace = separator.len() - separator.trim_start().len();
-        let kept = if self.closes {
-            separator.len()
-        } else {
-            whitespace
-        };
-        text.match_indices(separator)
-            .map(|(at, _)| at + kept)
-            .collect()
+        let kept = if self.closes { separator.len() } else { whitespace };
+        text.match_indices(separator).map(|(at, _)| at + kept).collect()
     }
 }

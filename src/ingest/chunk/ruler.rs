@@ -26,17 +26,10 @@ struct Tokens<'a> {
 impl<'a> Ruler<'a> {
     pub(super) fn new(text: &'a str, unit: Unit, counter: &'a dyn CountTokens) -> Self {
         let tokens = match unit {
-            Unit::Tokens => Some(Tokens {
-                counter,
-                offsets: counter.token_offsets(text),
-            }),
+            Unit::Tokens => Some(Tokens { counter, offsets: counter.token_offsets(text) }),
             Unit::Characters => None,
         };
-        Self {
-            text,
-            chars: CharIndex::new(text),
-            tokens,
-        }
+        Self { text, chars: CharIndex::new(text), tokens }
     }
 
     pub(super) fn text(&self) -> &'a str {
@@ -53,20 +46,14 @@ impl<'a> Ruler<'a> {
         let chars = self.chars.at_byte(part.end) - self.chars.at_byte(part.start);
         match &self.tokens {
             None => chars,
-            Some(tokens) => tokens
-                .touching(part)
-                .max(chars.div_ceil(MAX_CHARS_PER_TOKEN)),
+            Some(tokens) => tokens.touching(part).max(chars.div_ceil(MAX_CHARS_PER_TOKEN)),
         }
     }
 
     /// How many tokens the tokenizer makes of a part by itself; `None` when the unit is characters.
     pub(super) fn tokens(&self, part: &Range<usize>) -> Option<usize> {
         let tokens = self.tokens.as_ref()?;
-        let count = if self.is_bounded(part) {
-            tokens.touching(part)
-        } else {
-            tokens.count_again(self.text, part)
-        };
+        let count = if self.is_bounded(part) { tokens.touching(part) } else { tokens.count_again(self.text, part) };
         Some(count)
     }
 
@@ -81,38 +68,18 @@ impl<'a> Ruler<'a> {
 
     /// The farthest byte up to which the text from `start` on is estimated at `limit` or less.
     pub(super) fn reach(&self, start: usize, limit: usize) -> usize {
-        let chars = if self.tokens.is_some() {
-            limit * MAX_CHARS_PER_TOKEN
-        } else {
-            limit
-        };
+        let chars = if self.tokens.is_some() { limit * MAX_CHARS_PER_TOKEN } else { limit };
         let by_chars = self.chars.byte_of(self.chars.at_byte(start) + chars);
-        let by_tokens = self
-            .tokens
-            .as_ref()
-            .and_then(|tokens| tokens.start_of_nth_after(start, limit));
-        by_tokens.map_or(by_chars, |byte| {
-            self.text.floor_char_boundary(byte).min(by_chars)
-        })
+        let by_tokens = self.tokens.as_ref().and_then(|tokens| tokens.start_of_nth_after(start, limit));
+        by_tokens.map_or(by_chars, |byte| self.text.floor_char_boundary(byte).min(by_chars))
     }
 
     /// The first byte from which the text up to `end` is estimated at `limit` or less.
     pub(super) fn reach_back(&self, end: usize, limit: usize) -> usize {
-        let chars = if self.tokens.is_some() {
-            limit * MAX_CHARS_PER_TOKEN
-        } else {
-            limit
-        };
-        let by_chars = self
-            .chars
-            .byte_of(self.chars.at_byte(end).saturating_sub(chars));
-        let by_tokens = self
-            .tokens
-            .as_ref()
-            .and_then(|tokens| tokens.end_of_nth_before(end, limit));
-        by_tokens.map_or(by_chars, |byte| {
-            self.text.ceil_char_boundary(byte).max(by_chars)
-        })
+        let chars = if self.tokens.is_some() { limit * MAX_CHARS_PER_TOKEN } else { limit };
+        let by_chars = self.chars.byte_of(self.chars.at_byte(end).saturating_sub(chars));
+        let by_tokens = self.tokens.as_ref().and_then(|tokens| tokens.end_of_nth_before(end, limit));
+        by_tokens.map_or(by_chars, |byte| self.text.ceil_char_boundary(byte).max(by_chars))
     }
 
     fn is_bounded(&self, part: &Range<usize>) -> bool {
@@ -123,8 +90,7 @@ impl<'a> Ruler<'a> {
     /// different tokens. Control characters that Unicode counts as whitespace, such as the form
     /// feed, do not: tokenizers remove them.
     pub(super) fn is_parted(&self, byte: usize) -> bool {
-        let parts =
-            |c: char| c.is_whitespace() && (!c.is_control() || matches!(c, '\t' | '\n' | '\r'));
+        let parts = |c: char| c.is_whitespace() && (!c.is_control() || matches!(c, '\t' | '\n' | '\r'));
         let (before, after) = self.text.split_at(byte);
         before.chars().next_back().is_none_or(parts) || after.chars().next().is_none_or(parts)
     }
@@ -154,9 +120,7 @@ impl Tokens<'_> {
     /// there are no more.
     fn end_of_nth_before(&self, byte: usize, limit: usize) -> Option<usize> {
         let count = self.offsets.partition_point(|&(start, _)| start < byte);
-        count
-            .checked_sub(limit + 1)
-            .map(|index| self.offsets[index].1)
+        count.checked_sub(limit + 1).map(|index| self.offsets[index].1)
     }
 }
 

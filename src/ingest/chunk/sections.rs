@@ -23,19 +23,13 @@ pub(super) fn of(loaded: &Loaded) -> Vec<Part<'_>> {
         let end = text.floor_char_boundary(section.start).max(start);
         let has_body = !text[body_start.min(end)..end].trim().is_empty();
         if has_body {
-            parts.push(Part {
-                range: start..end,
-                heading_path,
-            });
+            parts.push(Part { range: start..end, heading_path });
             start = end;
         }
         body_start = text.floor_char_boundary(section.body_start);
         heading_path = &section.heading_path;
     }
-    parts.push(Part {
-        range: start..text.len(),
-        heading_path,
-    });
+    parts.push(Part { range: start..text.len(), heading_path });
     parts
 }
 
@@ -48,15 +42,9 @@ mod tests {
     fn parts_begin_at_headings_and_lone_headings_join_what_follows() {
         let text = "before\n# A\n## B\nbody\n## C\n\n# D\n# E\n";
         let loaded = load(ContentType::Markdown, text.as_bytes()).unwrap();
-        let parts: Vec<_> = of(&loaded)
-            .into_iter()
-            .map(|part| (&text[part.range], part.heading_path.join(" > ")))
-            .collect();
-        let expected = [
-            ("before\n", ""),
-            ("# A\n## B\nbody\n", "A > B"),
-            ("## C\n\n# D\n# E\n", "E"),
-        ];
+        let parts: Vec<_> =
+            of(&loaded).into_iter().map(|part| (&text[part.range], part.heading_path.join(" > "))).collect();
+        let expected = [("before\n", ""), ("# A\n## B\nbody\n", "A > B"), ("## C\n\n# D\n# E\n", "E")];
         assert_eq!(parts, expected.map(|(text, path)| (text, path.to_owned())));
     }
 }

@@ -17,9 +17,8 @@ pub const MAX_SEPARATOR_BYTES: usize = 128;
 
 /// Where text is best cut, from coarse to fine: paragraphs, lines, sentences of several scripts,
 /// clauses, words.
-const DEFAULT_SEPARATORS: [&str; 14] = [
-    "\n\n", "\n", ". ", "? ", "! ", "。", "！", "？", "؟ ", "۔ ", "। ", "; ", ", ", " ",
-];
+const DEFAULT_SEPARATORS: [&str; 14] =
+    ["\n\n", "\n", ". ", "? ", "! ", "。", "！", "？", "؟ ", "۔ ", "। ", "; ", ", ", " "];
 
 /// Chunking settings of a collection or document, stored as JSON; a field that is missing there has
 /// its default.
@@ -91,24 +90,12 @@ impl ChunkSettings {
     /// # Errors
     /// All faults at once, in the order of the fields.
     pub fn check(&self) -> Result<(), Vec<Fault>> {
-        let faults: Vec<Fault> = [
-            self.size_fault(),
-            self.overlap_fault(),
-            self.separator_count_fault(),
-        ]
-        .into_iter()
-        .flatten()
-        .chain(
-            self.separators
-                .iter()
-                .filter_map(|separator| separator_fault(separator)),
-        )
-        .collect();
-        if faults.is_empty() {
-            Ok(())
-        } else {
-            Err(faults)
-        }
+        let faults: Vec<Fault> = [self.size_fault(), self.overlap_fault(), self.separator_count_fault()]
+            .into_iter()
+            .flatten()
+            .chain(self.separators.iter().filter_map(|separator| separator_fault(separator)))
+            .collect();
+        if faults.is_empty() { Ok(()) } else { Err(faults) }
     }
 
     fn size_fault(&self) -> Option<Fault> {
@@ -117,20 +104,14 @@ impl ChunkSettings {
             Unit::Characters => (MAX_SIZE_CHARACTERS, "characters"),
         };
         let is_valid = (1..=max).contains(&self.size);
-        (!is_valid).then(|| Fault {
-            field: "size",
-            message: format!("got {}, expected 1 to {max} {unit}", self.size),
-        })
+        (!is_valid).then(|| Fault { field: "size", message: format!("got {}, expected 1 to {max} {unit}", self.size) })
     }
 
     fn overlap_fault(&self) -> Option<Fault> {
         let is_valid = self.overlap < self.size;
         (!is_valid).then(|| Fault {
             field: "overlap",
-            message: format!(
-                "got {}, expected less than the size, {}",
-                self.overlap, self.size
-            ),
+            message: format!("got {}, expected less than the size, {}", self.overlap, self.size),
         })
     }
 
@@ -149,19 +130,12 @@ fn separator_fault(separator: &str) -> Option<Fault> {
         1..=MAX_SEPARATOR_BYTES => return None,
         bytes => format!("got a separator of {bytes} bytes, expected at most {MAX_SEPARATOR_BYTES}"),
     };
-    Some(Fault {
-        field: "separators",
-        message,
-    })
+    Some(Fault { field: "separators", message })
 }
 
 /// All faults in one line.
 pub(super) fn list(faults: &[Fault]) -> String {
-    faults
-        .iter()
-        .map(Fault::to_string)
-        .collect::<Vec<_>>()
-        .join("; ")
+    faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]
@@ -200,17 +174,8 @@ mod tests {
             (32_769, 0, Unit::Characters, false),
             (10, 10, Unit::Tokens, false),
         ] {
-            let settings = ChunkSettings {
-                size,
-                overlap,
-                unit,
-                ..ChunkSettings::default()
-            };
-            assert_eq!(
-                settings.check().is_ok(),
-                is_valid,
-                "{size} {overlap} {unit:?}"
-            );
+            let settings = ChunkSettings { size, overlap, unit, ..ChunkSettings::default() };
+            assert_eq!(settings.check().is_ok(), is_valid, "{size} {overlap} {unit:?}");
         }
     }
 
@@ -220,12 +185,6 @@ mod tests {
         let settings: ChunkSettings = serde_json::from_str(json).unwrap();
         assert_eq!(serde_json::to_string(&settings).unwrap(), json);
         let partial: ChunkSettings = serde_json::from_str(r#"{"size":100}"#).unwrap();
-        assert_eq!(
-            partial,
-            ChunkSettings {
-                size: 100,
-                ..ChunkSettings::default()
-            }
-        );
+        assert_eq!(partial, ChunkSettings { size: 100, ..ChunkSettings::default() });
     }
 }

@@ -46,20 +46,11 @@ fn end_word(word: &mut Vec<(usize, usize)>, offsets: &mut Vec<(usize, usize)>) {
 }
 
 fn settings(size: u32, overlap: u32, unit: Unit) -> ChunkSettings {
-    ChunkSettings {
-        size,
-        overlap,
-        unit,
-        ..ChunkSettings::default()
-    }
+    ChunkSettings { size, overlap, unit, ..ChunkSettings::default() }
 }
 
 fn plain(text: &str) -> Loaded {
-    Loaded {
-        text: text.to_owned(),
-        title: None,
-        sections: Vec::new(),
-    }
+    Loaded { text: text.to_owned(), title: None, sections: Vec::new() }
 }
 
 fn texts_of(text: &str, size: u32, overlap: u32, unit: Unit) -> Vec<String> {
@@ -77,44 +68,25 @@ fn assert_sound(loaded: &Loaded, settings: &ChunkSettings) {
         let slice: String = source[chunk.start_char..chunk.end_char].iter().collect();
         assert_eq!(slice, chunk.text, "the text is the slice of the source");
         assert!(!chunk.text.is_empty(), "no chunk is empty");
-        assert_eq!(
-            chunk.text.trim(),
-            chunk.text,
-            "no chunk has whitespace at its ends"
-        );
+        assert_eq!(chunk.text.trim(), chunk.text, "no chunk has whitespace at its ends");
         assert!(last_start < Some(chunk.start_char), "starts rise");
         last_start = Some(chunk.start_char);
         let skipped = source.get(covered..chunk.start_char).unwrap_or_default();
-        assert!(
-            skipped.iter().all(|c| c.is_whitespace()),
-            "only whitespace is left out: {skipped:?}"
-        );
+        assert!(skipped.iter().all(|c| c.is_whitespace()), "only whitespace is left out: {skipped:?}");
         assert!(chunk.end_char > covered, "each chunk brings something new");
         let tokens = WordPieces.token_offsets(&chunk.text).len();
         let size = match settings.unit {
             Unit::Tokens => tokens,
             Unit::Characters => chunk.end_char - chunk.start_char,
         };
-        assert!(
-            size <= settings.size as usize,
-            "{size} is more than {}: {:?}",
-            settings.size,
-            chunk.text
-        );
-        let expected_tokens =
-            (settings.unit == Unit::Tokens).then_some(u32::try_from(tokens).unwrap());
+        assert!(size <= settings.size as usize, "{size} is more than {}: {:?}", settings.size, chunk.text);
+        let expected_tokens = (settings.unit == Unit::Tokens).then_some(u32::try_from(tokens).unwrap());
         assert_eq!(chunk.tokens, expected_tokens);
         let overlap = covered.saturating_sub(chunk.start_char);
-        assert!(
-            settings.unit == Unit::Tokens || overlap <= settings.overlap as usize,
-            "overlap is {overlap}"
-        );
+        assert!(settings.unit == Unit::Tokens || overlap <= settings.overlap as usize, "overlap is {overlap}");
         covered = chunk.end_char;
     }
-    assert!(
-        source[covered..].iter().all(|c| c.is_whitespace()),
-        "the end is covered"
-    );
+    assert!(source[covered..].iter().all(|c| c.is_whitespace()), "the end is covered");
 }
 
 /// Text with more of what chunkers care about than arbitrary characters have.
@@ -141,12 +113,10 @@ fn any_settings() -> impl Strategy<Value = ChunkSettings> {
         vec![],
         vec!["a".to_owned(), "\n\n# ".to_owned(), " b".to_owned()],
     ]);
-    (1..60_u32, 0..60_u32, unit, separators).prop_map(|(size, overlap, unit, separators)| {
-        ChunkSettings {
-            overlap: overlap % size,
-            separators,
-            ..settings(size, 0, unit)
-        }
+    (1..60_u32, 0..60_u32, unit, separators).prop_map(|(size, overlap, unit, separators)| ChunkSettings {
+        overlap: overlap % size,
+        separators,
+        ..settings(size, 0, unit)
     })
 }
 
@@ -206,94 +176,39 @@ fn edge_cases_are_sound_at_every_size() {
 #[test]
 fn text_is_cut_at_its_coarsest_joints() {
     for (text, size, expected) in [
-        (
-            "one two\n\nthree four\n\nfive",
-            20,
-            vec!["one two\n\nthree four", "five"],
-        ),
-        (
-            "one two\r\n\r\nthree\r\n\r\nfour",
-            16,
-            vec!["one two\r\n\r\nthree", "four"],
-        ),
-        (
-            "First one. Second one? Third",
-            12,
-            vec!["First one.", "Second one?", "Third"],
-        ),
-        (
-            "我们在这里。你好！再见",
-            6,
-            vec!["我们在这里。", "你好！再见"],
-        ),
-        (
-            "short abcdefghijkl end",
-            8,
-            vec!["short ab", "cdefghij", "kl end"],
-        ),
+        ("one two\n\nthree four\n\nfive", 20, vec!["one two\n\nthree four", "five"]),
+        ("one two\r\n\r\nthree\r\n\r\nfour", 16, vec!["one two\r\n\r\nthree", "four"]),
+        ("First one. Second one? Third", 12, vec!["First one.", "Second one?", "Third"]),
+        ("我们在这里。你好！再见", 6, vec!["我们在这里。", "你好！再见"]),
+        ("short abcdefghijkl end", 8, vec!["short ab", "cdefghij", "kl end"]),
     ] {
-        assert_eq!(
-            texts_of(text, size, 0, Unit::Characters),
-            expected,
-            "{text:?}"
-        );
+        assert_eq!(texts_of(text, size, 0, Unit::Characters), expected, "{text:?}");
     }
 }
 
 #[test]
 fn overlap_begins_where_a_separator_ends_and_stays_within_its_limit() {
     for (text, size, overlap, expected) in [
-        (
-            "aa bb cc dd ee ff",
-            8,
-            3,
-            vec!["aa bb cc", "cc dd ee", "ee ff"],
-        ),
+        ("aa bb cc dd ee ff", 8, 3, vec!["aa bb cc", "cc dd ee", "ee ff"]),
         ("aa bb cc dd ee ff", 8, 1, vec!["aa bb cc", "dd ee ff"]),
-        (
-            "One two. Six a. Next one b",
-            18,
-            6,
-            vec!["One two. Six a.", "Six a. Next one b"],
-        ),
-        (
-            "abcdefghijklmnopqrst",
-            8,
-            2,
-            vec!["abcdefgh", "ghijklmn", "mnopqrst"],
-        ),
+        ("One two. Six a. Next one b", 18, 6, vec!["One two. Six a.", "Six a. Next one b"]),
+        ("abcdefghijklmnopqrst", 8, 2, vec!["abcdefgh", "ghijklmn", "mnopqrst"]),
     ] {
-        assert_eq!(
-            texts_of(text, size, overlap, Unit::Characters),
-            expected,
-            "{text:?}"
-        );
+        assert_eq!(texts_of(text, size, overlap, Unit::Characters), expected, "{text:?}");
     }
 }
 
 #[test]
 fn graphemes_stay_whole_where_they_fit() {
     let family = "👩‍👩‍👧‍👦";
-    assert_eq!(
-        texts_of(&family.repeat(3), 8, 0, Unit::Characters),
-        [family; 3]
-    );
+    assert_eq!(texts_of(&family.repeat(3), 8, 0, Unit::Characters), [family; 3]);
 }
 
 #[test]
 fn a_separator_that_begins_with_whitespace_opens_what_follows() {
-    let settings = ChunkSettings {
-        separators: vec!["\n## ".to_owned()],
-        ..settings(10, 0, Unit::Characters)
-    };
+    let settings = ChunkSettings { separators: vec!["\n## ".to_owned()], ..settings(10, 0, Unit::Characters) };
     let chunks = chunk(&plain("intro\n## one\n## two"), &settings, &WordPieces).unwrap();
-    assert_eq!(
-        chunks
-            .iter()
-            .map(|chunk| chunk.text.as_str())
-            .collect::<Vec<_>>(),
-        ["intro", "## one", "## two"]
-    );
+    assert_eq!(chunks.iter().map(|chunk| chunk.text.as_str()).collect::<Vec<_>>(), ["intro", "## one", "## two"]);
 }
 
 #[test]
@@ -301,31 +216,19 @@ fn chunks_do_not_cross_headings_and_carry_their_path() {
     let text = "# A\n\nx\n\n## B\n\ny\n\n# C\n\nz";
     let loaded = load(ContentType::Markdown, text.as_bytes()).unwrap();
     let chunks = chunk(&loaded, &ChunkSettings::default(), &WordPieces).unwrap();
-    let found: Vec<_> = chunks
-        .iter()
-        .map(|chunk| (chunk.text.as_str(), chunk.heading_path.join(" > ")))
-        .collect();
+    let found: Vec<_> = chunks.iter().map(|chunk| (chunk.text.as_str(), chunk.heading_path.join(" > "))).collect();
     let expected = [("# A\n\nx", "A"), ("## B\n\ny", "A > B"), ("# C\n\nz", "C")];
     assert_eq!(found, expected.map(|(text, path)| (text, path.to_owned())));
 }
 
 #[test]
 fn a_megabyte_on_one_line_is_cut_with_little_repetition() {
-    let texts = [
-        "word ".repeat(200_000),
-        "x".repeat(100_000),
-        "漢".repeat(100_000),
-        " \u{301}".repeat(50_000),
-    ];
+    let texts = ["word ".repeat(200_000), "x".repeat(100_000), "漢".repeat(100_000), " \u{301}".repeat(50_000)];
     for text in texts {
         for unit in [Unit::Tokens, Unit::Characters] {
             let chunks = texts_of(&text, 240, 120, unit);
             let bytes: usize = chunks.iter().map(String::len).sum();
-            assert!(
-                bytes <= 3 * text.len(),
-                "{bytes} bytes in chunks of {} bytes",
-                text.len()
-            );
+            assert!(bytes <= 3 * text.len(), "{bytes} bytes in chunks of {} bytes", text.len());
         }
     }
 }

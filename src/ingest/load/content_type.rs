@@ -68,9 +68,7 @@ impl FromStr for ContentType {
             "text/markdown" | "text/x-markdown" => Self::Markdown,
             "text/html" | "application/xhtml+xml" => Self::Html,
             _ => {
-                return Err(LoadError::UnsupportedContentType {
-                    got: mime.to_owned(),
-                });
+                return Err(LoadError::UnsupportedContentType { got: mime.to_owned() });
             }
         };
         for parameter in parts {
@@ -90,16 +88,8 @@ fn check_charset(parameter: &str) -> Result<(), LoadError> {
         return Ok(());
     }
     let charset = value.trim().trim_matches('"');
-    let is_utf8 = ["utf-8", "utf8", "us-ascii"]
-        .iter()
-        .any(|known| charset.eq_ignore_ascii_case(known));
-    if is_utf8 {
-        Ok(())
-    } else {
-        Err(LoadError::UnsupportedCharset {
-            got: charset.to_owned(),
-        })
-    }
+    let is_utf8 = ["utf-8", "utf8", "us-ascii"].iter().any(|known| charset.eq_ignore_ascii_case(known));
+    if is_utf8 { Ok(()) } else { Err(LoadError::UnsupportedCharset { got: charset.to_owned() }) }
 }
 
 #[cfg(test)]
@@ -110,10 +100,7 @@ mod tests {
     fn mime_types_are_read_in_any_case_and_with_parameters() {
         for (mime, expected) in [
             ("text/plain", ContentType::PlainText),
-            (
-                "Text/Markdown; Charset=\"UTF-8\"; variant=GFM",
-                ContentType::Markdown,
-            ),
+            ("Text/Markdown; Charset=\"UTF-8\"; variant=GFM", ContentType::Markdown),
             ("text/html;charset=utf8", ContentType::Html),
             ("application/xhtml+xml", ContentType::Html),
         ] {
@@ -140,15 +127,8 @@ mod tests {
 
     #[test]
     fn another_charset_is_refused_by_name() {
-        let error = "text/html; charset=iso-8859-1"
-            .parse::<ContentType>()
-            .unwrap_err();
-        assert_eq!(
-            error,
-            LoadError::UnsupportedCharset {
-                got: "iso-8859-1".to_owned()
-            }
-        );
+        let error = "text/html; charset=iso-8859-1".parse::<ContentType>().unwrap_err();
+        assert_eq!(error, LoadError::UnsupportedCharset { got: "iso-8859-1".to_owned() });
     }
 
     #[test]

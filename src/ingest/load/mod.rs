@@ -72,9 +72,7 @@ pub fn check(bytes: &[u8]) -> Result<(), LoadError> {
 
 /// Checks what holds for every format and drops a leading byte order mark.
 fn decode(bytes: &[u8]) -> Result<&str, LoadError> {
-    let text = std::str::from_utf8(bytes).map_err(|error| LoadError::InvalidUtf8 {
-        offset: error.valid_up_to(),
-    })?;
+    let text = std::str::from_utf8(bytes).map_err(|error| LoadError::InvalidUtf8 { offset: error.valid_up_to() })?;
     if let Some(offset) = bytes.iter().position(|&byte| byte == 0) {
         return Err(LoadError::NulByte { offset });
     }
@@ -98,10 +96,7 @@ mod tests {
     #[test]
     fn a_nul_byte_is_refused_with_its_offset() {
         for content_type in ALL {
-            assert_eq!(
-                load(content_type, b"ab\0c"),
-                Err(LoadError::NulByte { offset: 2 })
-            );
+            assert_eq!(load(content_type, b"ab\0c"), Err(LoadError::NulByte { offset: 2 }));
         }
     }
 
@@ -110,28 +105,12 @@ mod tests {
         for (content_type, input) in [
             (ContentType::PlainText, ""),
             (ContentType::PlainText, "\u{feff} \r\n\u{a0}"),
-            (
-                ContentType::Markdown,
-                "---\ntitle: only front matter\n---\n",
-            ),
-            (
-                ContentType::Markdown,
-                "***\n\n<!-- a note -->\n\n![](picture.png)\n",
-            ),
-            (
-                ContentType::Html,
-                "<html><head><title>t</title></head><body><p> &nbsp; </p></body></html>",
-            ),
-            (
-                ContentType::Html,
-                "<script>code()</script><ul><li></li></ul>",
-            ),
+            (ContentType::Markdown, "---\ntitle: only front matter\n---\n"),
+            (ContentType::Markdown, "***\n\n<!-- a note -->\n\n![](picture.png)\n"),
+            (ContentType::Html, "<html><head><title>t</title></head><body><p> &nbsp; </p></body></html>"),
+            (ContentType::Html, "<script>code()</script><ul><li></li></ul>"),
         ] {
-            assert_eq!(
-                load(content_type, input.as_bytes()),
-                Err(LoadError::Empty),
-                "{input:?}"
-            );
+            assert_eq!(load(content_type, input.as_bytes()), Err(LoadError::Empty), "{input:?}");
         }
     }
 

@@ -27,11 +27,7 @@ impl Outline {
         self.open.retain(|(open_level, _)| *open_level < level);
         self.open.push((level, title));
         let heading_path = self.open.iter().map(|(_, title)| title.clone()).collect();
-        self.sections.push(Section {
-            start,
-            body_start,
-            heading_path,
-        });
+        self.sections.push(Section { start, body_start, heading_path });
     }
 
     /// The first heading of level 1, if any, and the sections.
@@ -55,21 +51,11 @@ mod tests {
     #[test]
     fn a_heading_closes_those_of_its_level_and_below() {
         let mut outline = Outline::default();
-        for (level, title) in [
-            (2, "intro"),
-            (1, "one"),
-            (3, "deep"),
-            (2, "two"),
-            (1, "  "),
-            (1, "last"),
-        ] {
+        for (level, title) in [(2, "intro"), (1, "one"), (3, "deep"), (2, "two"), (1, "  "), (1, "last")] {
             outline.add(level, title, 0, 0);
         }
         let (title, sections) = outline.finish();
-        let paths: Vec<String> = sections
-            .iter()
-            .map(|section| section.heading_path.join(" > "))
-            .collect();
+        let paths: Vec<String> = sections.iter().map(|section| section.heading_path.join(" > ")).collect();
         assert_eq!(paths, ["intro", "one", "one > deep", "one > two", "last"]);
         assert_eq!(title.as_deref(), Some("one"));
     }

@@ -37,35 +37,18 @@ impl Account {
         }
         let owner = fs::metadata(cluster).ok().filter(|m| m.uid() != 0);
         if let Some(owner) = owner {
-            return Ok(Self::other(
-                format!("id {}", owner.uid()),
-                owner.uid(),
-                owner.gid(),
-            ));
+            return Ok(Self::other(format!("id {}", owner.uid()), owner.uid(), owner.gid()));
         }
         let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
-        UNPRIVILEGED
-            .iter()
-            .find_map(|name| Self::from_passwd(&passwd, name))
-            .ok_or(ServerError::NoAccount)
+        UNPRIVILEGED.iter().find_map(|name| Self::from_passwd(&passwd, name)).ok_or(ServerError::NoAccount)
     }
 
     fn ourselves(uid: u32, gid: u32) -> Self {
-        Self {
-            name: format!("id {uid}"),
-            uid,
-            gid,
-            switched: false,
-        }
+        Self { name: format!("id {uid}"), uid, gid, switched: false }
     }
 
     fn other(name: String, uid: u32, gid: u32) -> Self {
-        Self {
-            name,
-            uid,
-            gid,
-            switched: true,
-        }
+        Self { name, uid, gid, switched: true }
     }
 
     /// The line of `name` in the text of a passwd file (passwd(5)). These are local system accounts, so directory
@@ -119,20 +102,17 @@ impl Account {
         }
         match self.blocked_at(dir) {
             None => Ok(()),
-            Some(blocked) => Err(ServerError::Unreachable {
-                account: self.name.clone(),
-                blocked,
-                path: dir.to_owned(),
-            }),
+            Some(blocked) => {
+                Err(ServerError::Unreachable { account: self.name.clone(), blocked, path: dir.to_owned() })
+            }
         }
     }
 
     fn blocked_at(&self, dir: &Path) -> Option<PathBuf> {
         let from_root_down: Vec<&Path> = dir.ancestors().collect();
         let mut parents = from_root_down.into_iter().rev();
-        let blocked = parents.find(|parent| {
-            !fs::metadata(parent).is_ok_and(|m| self.may_enter(m.mode(), m.uid(), m.gid()))
-        });
+        let blocked =
+            parents.find(|parent| !fs::metadata(parent).is_ok_and(|m| self.may_enter(m.mode(), m.uid(), m.gid())));
         blocked.map(Path::to_owned)
     }
 
@@ -163,10 +143,7 @@ mod tests {
     #[test]
     fn an_account_is_read_from_its_own_passwd_line_only() {
         let found = Account::from_passwd(PASSWD, "postgres").expect("listed");
-        assert_eq!(
-            (found.name(), found.uid, found.gid),
-            ("\"postgres\"", 101, 104)
-        );
+        assert_eq!((found.name(), found.uid, found.gid), ("\"postgres\"", 101, 104));
         for absent in ["nobody", "postgre", "broken", "# a comment"] {
             assert_eq!(Account::from_passwd(PASSWD, absent), None, "{absent}");
         }

@@ -19,20 +19,9 @@ const QUOTED_LINES: usize = 6;
 /// The environment is empty but for a home and a plain locale, because `PG*` and `LC_*` variables change what
 /// PostgreSQL does. It gets a process group of its own: Ctrl-C in the terminal must not stop the server before we
 /// have drained. When we die, even by SIGKILL, it gets `at_our_death`.
-pub(super) fn command(
-    program: impl AsRef<OsStr>,
-    account: &Account,
-    dir: &Path,
-    at_our_death: Signal,
-) -> Command {
+pub(super) fn command(program: impl AsRef<OsStr>, account: &Account, dir: &Path, at_our_death: Signal) -> Command {
     let mut command = Command::new(program);
-    command
-        .env_clear()
-        .env("HOME", dir)
-        .env("LC_ALL", "C")
-        .current_dir(dir)
-        .stdin(Stdio::null())
-        .process_group(0);
+    command.env_clear().env("HOME", dir).env("LC_ALL", "C").current_dir(dir).stdin(Stdio::null()).process_group(0);
     account.apply(&mut command);
     die_with_us(&mut command, at_our_death);
     command

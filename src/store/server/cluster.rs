@@ -50,16 +50,10 @@ pub(super) fn check(cluster: &Path, major: &str, account: &Account) -> Result<()
     let doing = format!("read {}", cluster.display());
     let owner = fs::metadata(cluster).map_err(ServerError::io(doing))?.uid();
     if owner != account.uid() {
-        return Err(ServerError::WrongOwner {
-            path: cluster.to_owned(),
-            owner,
-            account: account.name().to_owned(),
-        });
+        return Err(ServerError::WrongOwner { path: cluster.to_owned(), owner, account: account.name().to_owned() });
     }
     let Ok(found) = fs::read_to_string(cluster.join("PG_VERSION")) else {
-        return Err(ServerError::NotACluster {
-            path: cluster.to_owned(),
-        });
+        return Err(ServerError::NotACluster { path: cluster.to_owned() });
     };
     if found.trim() != major {
         return Err(ServerError::WrongMajor {
@@ -97,8 +91,7 @@ impl NewCluster<'_> {
         self.sync_all(&unfinished)?;
 
         let place = path(self.data_dir);
-        let renamed =
-            fs::rename(&unfinished, &place).and_then(|()| File::open(self.data_dir)?.sync_all());
+        let renamed = fs::rename(&unfinished, &place).and_then(|()| File::open(self.data_dir)?.sync_all());
         renamed.map_err(ServerError::unwritable(place))
     }
 
@@ -128,14 +121,7 @@ impl NewCluster<'_> {
     fn run_statements(&self, cluster: &Path, password: &str) -> Result<(), ServerError> {
         let postgres = self.runtime.program("postgres");
         let mut child = child::command(&postgres, self.account, self.data_dir, Signal::KILL)
-            .args([
-                "--single",
-                "-c",
-                "exit_on_error=on",
-                "-c",
-                "fsync=off",
-                "-D",
-            ])
+            .args(["--single", "-c", "exit_on_error=on", "-c", "fsync=off", "-D"])
             .arg(cluster)
             .arg("template1")
             .stdin(Stdio::piped())
@@ -148,10 +134,7 @@ impl NewCluster<'_> {
             let _ = stdin.write_all(first_statements(password).as_bytes());
         }
         let output = child.wait_with_output();
-        succeeded(
-            "postgres",
-            &output.map_err(ServerError::io("run postgres"))?,
-        )
+        succeeded("postgres", &output.map_err(ServerError::io("run postgres"))?)
     }
 
     fn write_password(&self, cluster: &Path, password: &str) -> Result<(), ServerError> {
@@ -211,11 +194,7 @@ fn succeeded(program: &'static str, output: &Output) -> Result<(), ServerError> 
     if output.status.success() {
         return Ok(());
     }
-    Err(ServerError::Init {
-        program,
-        status: output.status,
-        output: child::last_lines(&output.stderr),
-    })
+    Err(ServerError::Init { program, status: output.status, output: child::last_lines(&output.stderr) })
 }
 
 /// `len` random bytes, two digits each.

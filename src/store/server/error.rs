@@ -7,9 +7,7 @@ use std::{io, path::PathBuf, process::ExitStatus, time::Duration};
 #[non_exhaustive]
 pub enum ServerError {
     /// No directory we looked in holds the PostgreSQL programs.
-    #[error(
-        "PostgreSQL was not found in {searched}; run `make runtime`, or set DATABASE_URL to a server of your own"
-    )]
+    #[error("PostgreSQL was not found in {searched}; run `make runtime`, or set DATABASE_URL to a server of your own")]
     RuntimeMissing {
         /// The directories, joined by commas.
         searched: String,
@@ -55,9 +53,7 @@ pub enum ServerError {
         path: PathBuf,
     },
     /// Another server of ours holds the data directory.
-    #[error(
-        "data directory {path} is in use by process {holder}; stop it or set VECTORFORGE_DATA_DIR"
-    )]
+    #[error("data directory {path} is in use by process {holder}; stop it or set VECTORFORGE_DATA_DIR")]
     InUse {
         /// The data directory.
         path: PathBuf,
@@ -78,9 +74,7 @@ pub enum ServerError {
         account: String,
     },
     /// Something else lies where the cluster belongs.
-    #[error(
-        "{path} exists but holds no PostgreSQL cluster; move it away or set VECTORFORGE_DATA_DIR"
-    )]
+    #[error("{path} exists but holds no PostgreSQL cluster; move it away or set VECTORFORGE_DATA_DIR")]
     NotACluster {
         /// The place.
         path: PathBuf,
@@ -99,9 +93,7 @@ pub enum ServerError {
         expected: String,
     },
     /// The asked-for TCP port cannot be had.
-    #[error(
-        "cannot listen on 127.0.0.1:{port}: {source}; choose another port, or 0 for a free one"
-    )]
+    #[error("cannot listen on 127.0.0.1:{port}: {source}; choose another port, or 0 for a free one")]
     Port {
         /// The port asked for.
         port: u16,
@@ -161,9 +153,7 @@ pub enum ServerError {
         tail: String,
     },
     /// A PostgreSQL process of this data directory does not end.
-    #[error(
-        "PostgreSQL process {pid} did not end within {waited:?}; end it by hand with `kill -QUIT {pid}`"
-    )]
+    #[error("PostgreSQL process {pid} did not end within {waited:?}; end it by hand with `kill -QUIT {pid}`")]
     NotStopped {
         /// Its process id.
         pid: i32,

@@ -25,8 +25,7 @@ use super::{
 pub(super) fn launch(settings: &ServerSettings) -> Result<Server, ServerError> {
     let began = Instant::now();
     let runtime_root = find_runtime(settings.runtime_dir.as_deref())?;
-    let data_dir = std::path::absolute(&settings.data_dir)
-        .map_err(ServerError::unwritable(&settings.data_dir))?;
+    let data_dir = std::path::absolute(&settings.data_dir).map_err(ServerError::unwritable(&settings.data_dir))?;
     let account = Account::choose(&cluster::path(&data_dir))?;
     let data_dir = prepare_data_dir(&data_dir, &account)?;
     let lock = DirLock::take(&data_dir, &account)?;
@@ -40,8 +39,7 @@ pub(super) fn launch(settings: &ServerSettings) -> Result<Server, ServerError> {
     let (log, log_file) = Log::open(&data_dir, &account)?;
     let mut command = server_command(settings, &runtime, &account, &cluster, &endpoint);
     command.stdout(Stdio::null()).stderr(log_file);
-    let process =
-        Process::spawn(command, settings.stop_timeout).map_err(ServerError::io("run postgres"))?;
+    let process = Process::spawn(command, settings.stop_timeout).map_err(ServerError::io("run postgres"))?;
     wait_ready(&process, &cluster, settings, &log)?;
     tracing::info!(
         pid = process.pid().as_raw_pid(),
@@ -49,14 +47,7 @@ pub(super) fn launch(settings: &ServerSettings) -> Result<Server, ServerError> {
         elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         "PostgreSQL is ready"
     );
-    Ok(Server {
-        process,
-        lock,
-        url: endpoint.socket_url(ROLE, DATABASE),
-        endpoint,
-        log,
-        password,
-    })
+    Ok(Server { process, lock, url: endpoint.socket_url(ROLE, DATABASE), endpoint, log, password })
 }
 
 fn find_runtime(setting: Option<&Path>) -> Result<PathBuf, ServerError> {
@@ -99,12 +90,7 @@ fn prepare_cluster(
         return Ok(cluster);
     }
     tracing::info!(cluster = %cluster.display(), "creating the database cluster");
-    let new = NewCluster {
-        data_dir,
-        runtime,
-        account,
-        durability: settings.durability,
-    };
+    let new = NewCluster { data_dir, runtime, account, durability: settings.durability };
     new.create()?;
     Ok(cluster)
 }
@@ -126,19 +112,10 @@ fn server_command(
 }
 
 /// The process is stopped by its drop if this fails.
-fn wait_ready(
-    process: &Process,
-    cluster: &Path,
-    settings: &ServerSettings,
-    log: &Log,
-) -> Result<(), ServerError> {
+fn wait_ready(process: &Process, cluster: &Path, settings: &ServerSettings, log: &Log) -> Result<(), ServerError> {
     match process.wait_ready(cluster, settings.start_timeout) {
         Some(Ok(())) => Ok(()),
-        Some(Err(status)) => Err(ServerError::NotStarted {
-            status,
-            log: log.path().to_owned(),
-            tail: log.tail(),
-        }),
+        Some(Err(status)) => Err(ServerError::NotStarted { status, log: log.path().to_owned(), tail: log.tail() }),
         None => Err(ServerError::StartTimeout {
             waited: settings.start_timeout,
             log: log.path().to_owned(),

@@ -35,10 +35,7 @@ impl DirLock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(ServerError::InUse {
-                    path: data_dir.to_owned(),
-                    holder: holder(&mut file),
-                });
+                return Err(ServerError::InUse { path: data_dir.to_owned(), holder: holder(&mut file) });
             }
             Err(TryLockError::Error(source)) => return Err(ServerError::unwritable(path)(source)),
         }

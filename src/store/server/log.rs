@@ -33,16 +33,9 @@ impl Log {
         if fs::metadata(path).is_ok_and(|log| log.len() > MAX_SIZE) {
             fs::rename(path, path.with_extension("log.1"))?;
         }
-        let file = File::options()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(path)?;
+        let file = File::options().append(true).create(true).mode(0o600).open(path)?;
         account.give(path)?;
-        let log = Self {
-            path: path.to_owned(),
-            begin: file.metadata()?.len(),
-        };
+        let log = Self { path: path.to_owned(), begin: file.metadata()?.len() };
         Ok((log, file))
     }
 
@@ -53,10 +46,7 @@ impl Log {
 
     /// The last lines of this run as one line, for an error message.
     pub(super) fn tail(&self) -> String {
-        self.read_tail().map_or_else(
-            |error| format!("({error})"),
-            |tail| child::last_lines(&tail),
-        )
+        self.read_tail().map_or_else(|error| format!("({error})"), |tail| child::last_lines(&tail))
     }
 
     fn read_tail(&self) -> io::Result<Vec<u8>> {

@@ -101,13 +101,7 @@ impl Server {
     pub fn exited(&self) -> impl Future<Output = ServerError> + Send + use<> {
         let died = self.process.died();
         let log = self.log.clone();
-        async move {
-            ServerError::Died {
-                status: died.await,
-                tail: log.tail(),
-                log: log.path().to_owned(),
-            }
-        }
+        async move { ServerError::Died { status: died.await, tail: log.tail(), log: log.path().to_owned() } }
     }
 
     /// Stops PostgreSQL: a fast shutdown, which ends open sessions and writes a checkpoint; an immediate one if that
@@ -130,10 +124,7 @@ impl Server {
 /// Without the password.
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server")
-            .field("pid", &self.pid())
-            .field("endpoint", &self.endpoint)
-            .finish_non_exhaustive()
+        f.debug_struct("Server").field("pid", &self.pid()).field("endpoint", &self.endpoint).finish_non_exhaustive()
     }
 }
 

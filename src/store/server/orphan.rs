@@ -22,25 +22,15 @@ pub(super) fn stop_all(cluster: &Path, timeout: Duration) -> Result<(), ServerEr
         return Ok(());
     };
     if let Some(first) = found.first() {
-        tracing::warn!(
-            pid = first.as_raw_pid(),
-            count = found.len(),
-            "stopping a PostgreSQL that outlived its owner"
-        );
-        let stopped = stop_by(cluster, Signal::INT, timeout)
-            || stop_by(cluster, Signal::QUIT, IMMEDIATE_TIMEOUT);
+        tracing::warn!(pid = first.as_raw_pid(), count = found.len(), "stopping a PostgreSQL that outlived its owner");
+        let stopped = stop_by(cluster, Signal::INT, timeout) || stop_by(cluster, Signal::QUIT, IMMEDIATE_TIMEOUT);
         if !stopped {
-            return Err(ServerError::NotStopped {
-                pid: first.as_raw_pid(),
-                waited: timeout + IMMEDIATE_TIMEOUT,
-            });
+            return Err(ServerError::NotStopped { pid: first.as_raw_pid(), waited: timeout + IMMEDIATE_TIMEOUT });
         }
     }
     let pid_file = cluster.join(PID_FILE);
     match fs::remove_file(&pid_file) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(ServerError::unwritable(pid_file)(error))
-        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(ServerError::unwritable(pid_file)(error)),
         _ => Ok(()),
     }
 }
@@ -64,12 +54,7 @@ fn processes_in(cluster: &Path) -> Option<Vec<Pid>> {
     };
     let entries = fs::read_dir("/proc").ok()?.flatten();
     let processes = entries.filter_map(|entry| {
-        let pid = entry
-            .file_name()
-            .to_str()?
-            .parse()
-            .ok()
-            .and_then(Pid::from_raw)?;
+        let pid = entry.file_name().to_str()?.parse().ok().and_then(Pid::from_raw)?;
         let is_postgres = fs::read_to_string(entry.path().join("comm")).ok()?.trim() == "postgres";
         let works_here = fs::read_link(entry.path().join("cwd")).ok()? == cluster;
         (is_postgres && works_here).then_some(pid)

@@ -48,11 +48,7 @@ impl Process {
             .spawn(move || spawn_and_wait(command, &spawned, &watched))?;
         let gone = || io::Error::other("the thread that starts PostgreSQL ended");
         let pid = answer.recv().map_err(|_| gone())??;
-        Ok(Self {
-            pid,
-            life,
-            stop_timeout,
-        })
+        Ok(Self { pid, life, stop_timeout })
     }
 
     pub(super) fn pid(&self) -> Pid {
@@ -61,11 +57,7 @@ impl Process {
 
     /// Waits until the server of `cluster` accepts connections: `Some(Ok)`; until it ends: `Some(Err)`; or until
     /// `timeout`: `None`.
-    pub(super) fn wait_ready(
-        &self,
-        cluster: &Path,
-        timeout: Duration,
-    ) -> Option<Result<(), ExitStatus>> {
+    pub(super) fn wait_ready(&self, cluster: &Path, timeout: Duration) -> Option<Result<(), ExitStatus>> {
         let pid_file = cluster.join(PID_FILE);
         wait_for(timeout, || {
             if let Some(status) = self.ended() {
@@ -85,15 +77,9 @@ impl Process {
         let mut life = self.life.subscribe();
         async move {
             // An error means that the sender is gone, hence that `stop` ran.
-            let ended = life
-                .wait_for(|life| life.ended.is_some())
-                .await
-                .map(|life| *life);
+            let ended = life.wait_for(|life| life.ended.is_some()).await.map(|life| *life);
             match ended {
-                Ok(Life {
-                    asked_to_stop: false,
-                    ended: Some(status),
-                }) => status,
+                Ok(Life { asked_to_stop: false, ended: Some(status) }) => status,
                 _ => std::future::pending().await,
             }
         }
@@ -107,18 +93,12 @@ impl Process {
         if wait_for(self.stop_timeout, || self.ended()).is_some() {
             return Ok(());
         }
-        tracing::warn!(
-            pid = self.pid.as_raw_pid(),
-            "PostgreSQL is slow to stop, ending it without a checkpoint"
-        );
+        tracing::warn!(pid = self.pid.as_raw_pid(), "PostgreSQL is slow to stop, ending it without a checkpoint");
         self.signal(Signal::QUIT);
         if wait_for(IMMEDIATE_TIMEOUT, || self.ended()).is_some() {
             return Ok(());
         }
-        Err(ServerError::NotStopped {
-            pid: self.pid.as_raw_pid(),
-            waited: self.stop_timeout + IMMEDIATE_TIMEOUT,
-        })
+        Err(ServerError::NotStopped { pid: self.pid.as_raw_pid(), waited: self.stop_timeout + IMMEDIATE_TIMEOUT })
     }
 
     fn signal(&self, signal: Signal) {
@@ -141,11 +121,7 @@ impl Drop for Process {
     }
 }
 
-fn spawn_and_wait(
-    mut command: Command,
-    spawned: &mpsc::Sender<io::Result<Pid>>,
-    life: &watch::Sender<Life>,
-) {
+fn spawn_and_wait(mut command: Command, spawned: &mpsc::Sender<io::Result<Pid>>, life: &watch::Sender<Life>) {
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(error) => {
@@ -175,10 +151,7 @@ fn reap(child: &mut Child) -> ExitStatus {
 fn is_ready(pid_file: &str, pid: Pid) -> bool {
     let mut lines = pid_file.lines();
     let is_ours = lines.next().and_then(|line| line.trim().parse().ok()) == Some(pid.as_raw_pid());
-    is_ours
-        && lines
-            .nth(STATE_LINE - 1)
-            .is_some_and(|state| state.trim() == "ready")
+    is_ours && lines.nth(STATE_LINE - 1).is_some_and(|state| state.trim() == "ready")
 }
 
 #[cfg(test)]
@@ -188,9 +161,7 @@ mod tests {
     #[test]
     fn a_server_is_ready_when_its_own_pid_file_says_so() {
         let pid = Pid::from_raw(42).expect("positive");
-        let file = |pid: &str, state: &str| {
-            format!("{pid}\n/data\n1700000000\n5432\n/socket\n\n  1 2\n{state}\n")
-        };
+        let file = |pid: &str, state: &str| format!("{pid}\n/data\n1700000000\n5432\n/socket\n\n  1 2\n{state}\n");
         for (text, expected) in [
             (file("42", "ready   "), true),
             (file("42", "starting"), false),

@@ -42,10 +42,7 @@ pub fn runtime_dirs(set: Option<&Path>) -> Vec<PathBuf> {
 /// parents, so that `target/release/vectorforge` finds the checkout's.
 pub(super) fn usual_places(current_dir: &Path, executable: &Path) -> Vec<PathBuf> {
     let parents = executable.ancestors().skip(1);
-    let mut places: Vec<PathBuf> = std::iter::once(current_dir)
-        .chain(parents)
-        .map(|dir| dir.join(DIR))
-        .collect();
+    let mut places: Vec<PathBuf> = std::iter::once(current_dir).chain(parents).map(|dir| dir.join(DIR)).collect();
     let mut seen = std::collections::HashSet::new();
     places.retain(|place| seen.insert(place.clone()));
     places
@@ -53,14 +50,10 @@ pub(super) fn usual_places(current_dir: &Path, executable: &Path) -> Vec<PathBuf
 
 /// The first of `places` that holds a `postgres` program.
 pub(super) fn find(places: &[PathBuf]) -> Result<PathBuf, ServerError> {
-    let found = places
-        .iter()
-        .find(|place| program(place, "postgres").is_file());
+    let found = places.iter().find(|place| program(place, "postgres").is_file());
     found.cloned().ok_or_else(|| {
         let searched: Vec<String> = places.iter().map(|p| p.display().to_string()).collect();
-        ServerError::RuntimeMissing {
-            searched: searched.join(", "),
-        }
+        ServerError::RuntimeMissing { searched: searched.join(", ") }
     })
 }
 
@@ -71,23 +64,13 @@ fn program(root: &Path, name: &str) -> PathBuf {
 impl Runtime {
     /// The runtime in `root`; where `account` cannot run it (a checkout in root's home), a copy of it in `data_dir`,
     /// made once for each version.
-    pub(super) fn open(
-        root: &Path,
-        account: &Account,
-        data_dir: &Path,
-    ) -> Result<Self, ServerError> {
+    pub(super) fn open(root: &Path, account: &Account, data_dir: &Path) -> Result<Self, ServerError> {
         let reachable = version(root, account, data_dir);
         if reachable.is_ok() || !account.is_switched() {
-            return Ok(Self {
-                version: reachable?,
-                root: root.to_owned(),
-            });
+            return Ok(Self { version: reachable?, root: root.to_owned() });
         }
         let copy = copy_once(root, account, data_dir)?;
-        Ok(Self {
-            version: version(&copy, account, data_dir)?,
-            root: copy,
-        })
+        Ok(Self { version: version(&copy, account, data_dir)?, root: copy })
     }
 
     /// Path of a program such as `initdb`.
@@ -116,18 +99,12 @@ fn version(root: &Path, account: &Account, data_dir: &Path) -> Result<String, Se
     let number = words.and_then(|words| words.split_whitespace().next());
     match number {
         Some(number) => Ok(number.to_owned()),
-        None => Err(broken(
-            &program,
-            format!("--version says {:?}", text.trim()),
-        )),
+        None => Err(broken(&program, format!("--version says {:?}", text.trim()))),
     }
 }
 
 fn broken(program: &Path, reason: String) -> ServerError {
-    ServerError::RuntimeBroken {
-        program: program.to_owned(),
-        reason,
-    }
+    ServerError::RuntimeBroken { program: program.to_owned(), reason }
 }
 
 /// Copies under a temporary name and renames, so that a copy with the right name is whole.
@@ -151,10 +128,7 @@ fn copy_once(root: &Path, account: &Account, data_dir: &Path) -> Result<PathBuf,
 
 /// Tells one installation from the next by size and time of what an update always replaces.
 fn stamp(root: &Path) -> String {
-    let parts = [
-        program(root, "postgres"),
-        root.join(INSTALL).join("lib/postgresql/vector.so"),
-    ];
+    let parts = [program(root, "postgres"), root.join(INSTALL).join("lib/postgresql/vector.so")];
     let stamps = parts.map(|part| {
         let metadata = fs::metadata(part).ok();
         let modified = metadata.as_ref().and_then(|m| m.modified().ok());
@@ -210,12 +184,7 @@ mod tests {
     #[test]
     fn the_current_directory_comes_first_then_the_executables_parents() {
         let places = usual_places(Path::new("/a"), Path::new("/a/target/debug/vectorforge"));
-        let expected = [
-            "/a/.runtime",
-            "/a/target/debug/.runtime",
-            "/a/target/.runtime",
-            "/.runtime",
-        ];
+        let expected = ["/a/.runtime", "/a/target/debug/.runtime", "/a/target/.runtime", "/.runtime"];
         assert_eq!(places, expected.map(PathBuf::from));
     }
 

@@ -63,14 +63,9 @@ impl ServerSettings {
             Durability::Full => [].iter(),
             Durability::None => NOT_DURABLE.iter(),
         };
-        let mut options: Vec<(String, String)> = fixed
-            .chain(durability)
-            .map(|&(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
-        options.push((
-            "max_connections".to_owned(),
-            self.max_connections.to_string(),
-        ));
+        let mut options: Vec<(String, String)> =
+            fixed.chain(durability).map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        options.push(("max_connections".to_owned(), self.max_connections.to_string()));
         options.extend(self.extra.iter().cloned());
         options
     }
@@ -105,11 +100,7 @@ const FIXED: &[(&str, &str)] = &[
     ("cluster_name", "vectorforge"),
 ];
 
-const NOT_DURABLE: &[(&str, &str)] = &[
-    ("fsync", "off"),
-    ("synchronous_commit", "off"),
-    ("full_page_writes", "off"),
-];
+const NOT_DURABLE: &[(&str, &str)] = &[("fsync", "off"), ("synchronous_commit", "off"), ("full_page_writes", "off")];
 
 #[cfg(test)]
 mod tests {

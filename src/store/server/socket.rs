@@ -33,11 +33,7 @@ pub(super) struct Endpoint {
 impl Endpoint {
     /// Makes the socket's directory and picks the port. A free port (`Some(0)`) is found by taking it for a moment;
     /// should another program take it before PostgreSQL does, the start fails and may be tried again.
-    pub(super) fn prepare(
-        data_dir: &Path,
-        port: Option<u16>,
-        account: &Account,
-    ) -> Result<Self, ServerError> {
+    pub(super) fn prepare(data_dir: &Path, port: Option<u16>, account: &Account) -> Result<Self, ServerError> {
         let socket_dir = socket_dir(data_dir, account.uid());
         make_private(&socket_dir, account)?;
         let tcp = port.is_some();
@@ -45,11 +41,7 @@ impl Endpoint {
             None => DEFAULT_PORT,
             Some(wanted) => available(wanted)?,
         };
-        Ok(Self {
-            socket_dir,
-            port,
-            tcp,
-        })
+        Ok(Self { socket_dir, port, tcp })
     }
 
     /// PostgreSQL's settings for it.
@@ -60,28 +52,19 @@ impl Endpoint {
         [
             ("listen_addresses".to_owned(), addresses.to_owned()),
             ("port".to_owned(), self.port.to_string()),
-            (
-                "unix_socket_directories".to_owned(),
-                format!("\"{quoted}\""),
-            ),
+            ("unix_socket_directories".to_owned(), format!("\"{quoted}\"")),
         ]
     }
 
     /// Connection string over the socket, without a password.
     pub(super) fn socket_url(&self, user: &str, database: &str) -> String {
         let dir = percent_encoded(&self.socket_dir.to_string_lossy());
-        format!(
-            "postgres:///{database}?host={dir}&port={}&user={user}",
-            self.port
-        )
+        format!("postgres:///{database}?host={dir}&port={}&user={user}", self.port)
     }
 
     /// Connection string over TCP, with the password.
     pub(super) fn tcp_url(&self, user: &str, password: &str, database: &str) -> String {
-        format!(
-            "postgres://{user}:{password}@127.0.0.1:{}/{database}",
-            self.port
-        )
+        format!("postgres://{user}:{password}@127.0.0.1:{}/{database}", self.port)
     }
 }
 
@@ -102,10 +85,7 @@ fn socket_dir(data_dir: &Path, uid: u32) -> PathBuf {
 /// Creates `dir` with mode 0700 for `account`, or accepts it as it was left. In `/tmp` anybody may have put something
 /// else there first, in order to sit between us and the server: a link, or a directory of their own.
 fn make_private(dir: &Path, account: &Account) -> Result<(), ServerError> {
-    let refuse = |reason: String| ServerError::SocketDir {
-        path: dir.to_owned(),
-        reason,
-    };
+    let refuse = |reason: String| ServerError::SocketDir { path: dir.to_owned(), reason };
     match fs::DirBuilder::new().mode(0o700).create(dir) {
         Ok(()) => return account.give(dir).map_err(|e| refuse(e.to_string())),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -116,17 +96,10 @@ fn make_private(dir: &Path, account: &Account) -> Result<(), ServerError> {
         return Err(refuse("it is not a directory".to_owned()));
     }
     if found.uid() != account.uid() {
-        return Err(refuse(format!(
-            "it belongs to user id {}, not to {}",
-            found.uid(),
-            account.name()
-        )));
+        return Err(refuse(format!("it belongs to user id {}, not to {}", found.uid(), account.name())));
     }
     if found.mode() & 0o077 != 0 {
-        return Err(refuse(format!(
-            "its mode is {:o}, not 700",
-            found.mode() & 0o777
-        )));
+        return Err(refuse(format!("its mode is {:o}, not 700", found.mode() & 0o777)));
     }
     Ok(())
 }
@@ -144,9 +117,7 @@ fn available(port: u16) -> Result<u16, ServerError> {
 /// Percent-encoding for a query value (RFC 3986, section 2.1).
 fn percent_encoded(text: &str) -> String {
     let encode = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' => {
-            char::from(byte).to_string()
-        }
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
         _ => format!("%{byte:02X}"),
     };
     text.bytes().map(encode).collect()
@@ -167,16 +138,8 @@ mod tests {
 
         let long = PathBuf::from(format!("/{}", "long/".repeat(20)));
         let dir = socket_dir(&long, 7);
-        assert!(
-            dir.starts_with("/tmp") && dir.as_os_str().len() < 50,
-            "{}",
-            dir.display()
-        );
-        assert_ne!(
-            dir,
-            socket_dir(&long.join("other"), 7),
-            "each data directory has its own"
-        );
+        assert!(dir.starts_with("/tmp") && dir.as_os_str().len() < 50, "{}", dir.display());
+        assert_ne!(dir, socket_dir(&long.join("other"), 7), "each data directory has its own");
     }
 
     proptest! {
@@ -198,28 +161,17 @@ mod tests {
         let link = temp.path().join("link");
         symlink(&private, &link).expect("link");
         let open = temp.path().join("open");
-        fs::DirBuilder::new()
-            .mode(0o755)
-            .create(&open)
-            .expect("directory");
+        fs::DirBuilder::new().mode(0o755).create(&open).expect("directory");
         account.give(&open).expect("give");
-        for (dir, reason) in [
-            (link, "it is not a directory"),
-            (open, "its mode is 755, not 700"),
-        ] {
-            let message = make_private(&dir, &account)
-                .expect_err("unsafe")
-                .to_string();
+        for (dir, reason) in [(link, "it is not a directory"), (open, "its mode is 755, not 700")] {
+            let message = make_private(&dir, &account).expect_err("unsafe").to_string();
             assert!(message.contains(reason), "{message}");
         }
     }
 
     #[test]
     fn a_path_is_encoded_for_a_connection_string() {
-        for (path, expected) in [
-            ("/a/b-c_d.e~", "/a/b-c_d.e~"),
-            ("/a b&c?é+", "/a%20b%26c%3F%C3%A9%2B"),
-        ] {
+        for (path, expected) in [("/a/b-c_d.e~", "/a/b-c_d.e~"), ("/a b&c?é+", "/a%20b%26c%3F%C3%A9%2B")] {
             assert_eq!(percent_encoded(path), expected);
         }
     }

@@ -71,9 +71,7 @@ impl Visit for Fields {
 
     /// With its causes, as the type's own text names only the outermost.
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        let causes = std::iter::successors(Some(value), |error: &&(dyn Error + 'static)| {
-            (*error).source()
-        });
+        let causes = std::iter::successors(Some(value), |error: &&(dyn Error + 'static)| (*error).source());
         let texts: Vec<_> = causes.map(ToString::to_string).collect();
         self.record(field, Value::from(texts.join(": ")));
     }

@@ -23,16 +23,8 @@ pub(super) struct LineLayer {
 
 impl LineLayer {
     /// Writes to each of `sinks`, with the time that `now` tells.
-    pub fn new(
-        format: LogFormat,
-        sinks: Vec<Box<dyn Write + Send>>,
-        now: fn() -> DateTime<Utc>,
-    ) -> Self {
-        Self {
-            format,
-            sinks: Mutex::new(sinks),
-            now,
-        }
+    pub fn new(format: LogFormat, sinks: Vec<Box<dyn Write + Send>>, now: fn() -> DateTime<Utc>) -> Self {
+        Self { format, sinks: Mutex::new(sinks), now }
     }
 
     fn write(&self, line: &str) {
@@ -70,11 +62,7 @@ where
         let mut own = Fields::default();
         event.record(&mut own);
         let mut fields = Fields::default();
-        for span in context
-            .event_scope(event)
-            .into_iter()
-            .flat_map(Scope::from_root)
-        {
+        for span in context.event_scope(event).into_iter().flat_map(Scope::from_root) {
             if let Some(outer) = span.extensions().get::<Fields>() {
                 fields.extend(outer);
             }
@@ -86,12 +74,7 @@ where
         let normalized = event.normalized_metadata();
         let metadata = normalized.as_ref().unwrap_or_else(|| event.metadata());
         let function = context.event_span(event).map(|span| span.name());
-        let line = Line {
-            timestamp: (self.now)(),
-            metadata,
-            function,
-            fields: &fields,
-        };
+        let line = Line { timestamp: (self.now)(), metadata, function, fields: &fields };
         self.write(&line.render(self.format));
     }
 }

@@ -9,15 +9,7 @@ use super::fields::Fields;
 use crate::config::LogFormat;
 
 /// Keys that every JSON line has. A field of such a name is written with `field.` before it.
-const FIXED_KEYS: [&str; 7] = [
-    "timestamp",
-    "level",
-    "logger",
-    "message",
-    "module",
-    "function",
-    "line",
-];
+const FIXED_KEYS: [&str; 7] = ["timestamp", "level", "logger", "message", "module", "function", "line"];
 
 /// What a line is made of.
 pub(super) struct Line<'a> {
@@ -44,15 +36,8 @@ impl Line<'_> {
     }
 
     fn text(&self) -> String {
-        let Self {
-            metadata, fields, ..
-        } = self;
-        let mut line = format!(
-            "{} {:>5} {}: ",
-            self.time(),
-            metadata.level(),
-            metadata.target()
-        );
+        let Self { metadata, fields, .. } = self;
+        let mut line = format!("{} {:>5} {}: ", self.time(), metadata.level(), metadata.target());
         push_escaped(&mut line, &fields.message);
         for (name, value) in &fields.named {
             line.push(' ');
@@ -65,9 +50,7 @@ impl Line<'_> {
 
     /// The fixed keys first, in a constant order, then the fields as they came.
     fn json(&self) -> serde_json::Result<String> {
-        let Self {
-            metadata, fields, ..
-        } = self;
+        let Self { metadata, fields, .. } = self;
         let mut bytes = Vec::with_capacity(256);
         let mut serializer = serde_json::Serializer::new(&mut bytes);
         let mut map = serializer.serialize_map(None)?;
@@ -95,8 +78,7 @@ fn push_value(line: &mut String, value: &Value) {
     let Value::String(text) = value else {
         return push_escaped(line, &value.to_string());
     };
-    let is_plain =
-        |c: char| !c.is_whitespace() && !c.is_control() && !matches!(c, '"' | '=' | '\\');
+    let is_plain = |c: char| !c.is_whitespace() && !c.is_control() && !matches!(c, '"' | '=' | '\\');
     if !text.is_empty() && text.chars().all(is_plain) {
         return line.push_str(text);
     }

@@ -56,10 +56,7 @@ pub fn init(settings: &LogSettings) -> Result<(), LogError> {
     tracing::subscriber::set_global_default(subscriber).map_err(|_| LogError::Begun)?;
     // Records that the filter drops anyway are stopped before they are made.
     let max_level = LevelFilter::current().as_log();
-    LogTracer::builder()
-        .with_max_level(max_level)
-        .init()
-        .map_err(|_| LogError::Begun)
+    LogTracer::builder().with_max_level(max_level).init().map_err(|_| LogError::Begun)
 }
 
 fn subscriber(
@@ -69,16 +66,11 @@ fn subscriber(
     let mut sinks = vec![console];
     if let Some(path) = &settings.file {
         let file = RotatingFile::open(path, settings.file_max_bytes, settings.file_backups)
-            .map_err(|source| LogError::File {
-                path: path.clone(),
-                source,
-            })?;
+            .map_err(|source| LogError::File { path: path.clone(), source })?;
         sinks.push(Box::new(file));
     }
     let lines = LineLayer::new(settings.format, sinks, Utc::now);
-    Ok(tracing_subscriber::registry()
-        .with(filter(settings)?)
-        .with(lines))
+    Ok(tracing_subscriber::registry().with(filter(settings)?).with(lines))
 }
 
 fn filter(settings: &LogSettings) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {

@@ -23,13 +23,7 @@ impl RotatingFile {
         }
         let file = OpenOptions::new().create(true).append(true).open(path)?;
         let bytes = file.metadata()?.len();
-        Ok(Self {
-            path: path.to_owned(),
-            file,
-            bytes,
-            max_bytes,
-            backups,
-        })
+        Ok(Self { path: path.to_owned(), file, bytes, max_bytes, backups })
     }
 
     fn rotate(&mut self) -> io::Result<()> {
@@ -95,10 +89,7 @@ mod tests {
     }
 
     fn files(expected: &[(&str, &str)]) -> Vec<(String, String)> {
-        expected
-            .iter()
-            .map(|(name, text)| (name.to_string(), text.to_string()))
-            .collect()
+        expected.iter().map(|(name, text)| (name.to_string(), text.to_string())).collect()
     }
 
     #[test]
@@ -109,11 +100,7 @@ mod tests {
         for line in ["one\n", "two\n", "three\n", "four\n", "five\n", "six\n"] {
             log.write_all(line.as_bytes()).unwrap();
         }
-        let expected = [
-            ("a.log", "six\n"),
-            ("a.log.1", "five\n"),
-            ("a.log.2", "four\n"),
-        ];
+        let expected = [("a.log", "six\n"), ("a.log.1", "five\n"), ("a.log.2", "four\n")];
         assert_eq!(names_and_texts(directory.path()), files(&expected));
     }
 
@@ -121,10 +108,7 @@ mod tests {
     fn a_file_of_an_earlier_run_is_continued_and_counts() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("logs/a.log");
-        RotatingFile::open(&path, 8, 1)
-            .unwrap()
-            .write_all(b"one\n")
-            .unwrap();
+        RotatingFile::open(&path, 8, 1).unwrap().write_all(b"one\n").unwrap();
         let mut log = RotatingFile::open(&path, 8, 1).unwrap();
         log.write_all(b"two\n").unwrap();
         log.write_all(b"three\n").unwrap();
@@ -138,10 +122,7 @@ mod tests {
         let mut log = RotatingFile::open(&directory.path().join("a.log"), 5, 0).unwrap();
         log.write_all(b"one\n").unwrap();
         log.write_all(b"two\n").unwrap();
-        assert_eq!(
-            names_and_texts(directory.path()),
-            files(&[("a.log", "two\n")])
-        );
+        assert_eq!(names_and_texts(directory.path()), files(&[("a.log", "two\n")]));
     }
 
     #[test]
@@ -149,10 +130,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let mut log = RotatingFile::open(&directory.path().join("a.log"), 4, 1).unwrap();
         log.write_all(b"a long line\n").unwrap();
-        assert_eq!(
-            names_and_texts(directory.path()),
-            files(&[("a.log", "a long line\n")])
-        );
+        assert_eq!(names_and_texts(directory.path()), files(&[("a.log", "a long line\n")]));
     }
 
     #[test]

@@ -119,18 +119,18 @@ async fn own_server() -> (Server, Cleaner) {
     let dir = tempfile::Builder::new().prefix("vectorforge-test-").tempdir().expect("a temporary directory").keep();
     std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o755)).expect("our own directory");
     let cleaner = Command::new("sh")
-        .args(["-c", "trap '' INT TERM HUP; read -r _; for _ in 1 2 3 4 5 6 7 8 9 10; do rm -rf \"$0\" && exit; sleep 1; done"])
+        .args([
+            "-c",
+            "trap '' INT TERM HUP; read -r _; for _ in 1 2 3 4 5 6 7 8 9 10; do rm -rf \"$0\" && exit; sleep 1; done",
+        ])
         .arg(&dir)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .expect("sh is there");
-    let settings = ServerSettings {
-        durability: Durability::None,
-        max_connections: 400,
-        ..ServerSettings::new(dir.join("data"))
-    };
+    let settings =
+        ServerSettings { durability: Durability::None, max_connections: 400, ..ServerSettings::new(dir.join("data")) };
     (Server::start(settings).await.expect("the test server starts"), Cleaner(cleaner))
 }
 

@@ -43,9 +43,7 @@ impl Role {
             | Self::Preformatted
             | Self::Title
             | Self::Dropped => true,
-            Self::Paragraph | Self::Item | Self::Line | Self::Row | Self::Cell | Self::Break => {
-                false
-            }
+            Self::Paragraph | Self::Item | Self::Line | Self::Row | Self::Cell | Self::Break => false,
         }
     }
 }
@@ -121,9 +119,7 @@ pub(super) const ELEMENTS: &[(&[u8], Role)] = &[
 
 /// The index in [`ELEMENTS`] of the element called `name` (lower case).
 pub(super) fn find(name: &[u8]) -> Option<usize> {
-    ELEMENTS
-        .binary_search_by_key(&name, |(known, _)| known)
-        .ok()
+    ELEMENTS.binary_search_by_key(&name, |(known, _)| known).ok()
 }
 
 /// The elements open at one point of a page, outermost first. Elements without end tags are never
@@ -137,10 +133,7 @@ pub(super) struct OpenElements {
 
 impl OpenElements {
     pub(super) fn new() -> Self {
-        Self {
-            stack: Vec::new(),
-            counts: [0; ELEMENTS.len()],
-        }
+        Self { stack: Vec::new(), counts: [0; ELEMENTS.len()] }
     }
 
     pub(super) fn open(&mut self, element: usize) {

@@ -106,11 +106,7 @@ impl Page {
                 }
             }
         }
-        if self_closing {
-            None
-        } else {
-            naive_next_state(&self.tag)
-        }
+        if self_closing { None } else { naive_next_state(&self.tag) }
     }
 
     fn end_tag(&mut self, name: &[u8]) {
@@ -211,11 +207,7 @@ impl Page {
             return;
         }
         let lines = text.replace("\r\n", "\n");
-        let shown = if self.ignores_newline {
-            lines.strip_prefix('\n').unwrap_or(&lines)
-        } else {
-            &lines
-        };
+        let shown = if self.ignores_newline { lines.strip_prefix('\n').unwrap_or(&lines) } else { &lines };
         self.ignores_newline = false;
         self.writer.write_preformatted(shown);
     }
@@ -262,11 +254,7 @@ impl Page {
 
     fn start_heading(&mut self, level: u8) {
         self.end_heading();
-        self.heading = Some(OpenHeading {
-            level,
-            after: self.writer.settled_len(),
-            title: String::new(),
-        });
+        self.heading = Some(OpenHeading { level, after: self.writer.settled_len(), title: String::new() });
     }
 
     /// Ends the paragraph, and the heading if one is open.
@@ -279,12 +267,7 @@ impl Page {
             return;
         }
         let start = self.writer.text_after(heading.after);
-        self.outline.add(
-            heading.level,
-            &heading.title,
-            start,
-            self.writer.settled_len(),
-        );
+        self.outline.add(heading.level, &heading.title, start, self.writer.settled_len());
     }
 
     fn end_title(&mut self) {
@@ -300,11 +283,7 @@ impl Page {
             return None;
         }
         let (first_heading, sections) = self.outline.finish();
-        Some(Loaded {
-            text,
-            title: self.title.or(first_heading),
-            sections,
-        })
+        Some(Loaded { text, title: self.title.or(first_heading), sections })
     }
 }
 

@@ -3,9 +3,7 @@
 use super::*;
 
 fn text_of(html: &str) -> String {
-    load(html)
-        .unwrap_or_else(|| panic!("no text in {html:?}"))
-        .text
+    load(html).unwrap_or_else(|| panic!("no text in {html:?}")).text
 }
 
 #[test]
@@ -15,18 +13,12 @@ fn markup_becomes_paragraphs_lines_lists_and_cells() {
         ("one <b>two</b><i>three</i> four", "one twothree four"),
         ("a<br>b<br/><br>c", "a\nb\n\nc"),
         ("<div>a<div>b</div></div>c", "a\n\nb\n\nc"),
-        (
-            "x<ul><li>a<li><p>b</p><ul><li>c</ul></ul>y",
-            "x\n\n- a\n\n- b\n\n- c\n\ny",
-        ),
+        ("x<ul><li>a<li><p>b</p><ul><li>c</ul></ul>y", "x\n\n- a\n\n- b\n\n- c\n\ny"),
         ("<ol><li>a<ol><li>b</ol><li>c</ol>", "- a\n- b\n- c"),
         ("<dl><dt>t<dd>d</dl>", "t\nd"),
         ("a<hr>b", "a\n\nb"),
         ("<h1>T</h1>x", "T\n\nx"),
-        (
-            "caf&eacute; &lt;b&gt; &#x1F600; a&nbsp;b &unknown;",
-            "café <b> 😀 a b &unknown;",
-        ),
+        ("caf&eacute; &lt;b&gt; &#x1F600; a&nbsp;b &unknown;", "café <b> 😀 a b &unknown;"),
         ("a<!-- hidden -->b", "ab"),
     ] {
         assert_eq!(text_of(html), expected, "{html:?}");
@@ -36,19 +28,10 @@ fn markup_becomes_paragraphs_lines_lists_and_cells() {
 #[test]
 fn table_cells_keep_their_columns() {
     for (html, expected) in [
-        (
-            "<table><tr><th>a</th> <th>b</th></tr>\n<tr><td><p>1</p></td><td> 2</td></tr></table>x",
-            "a | b\n1 | 2\n\nx",
-        ),
-        (
-            "<table><tr><td>a<td><td>c<tr><td><td>e</table>",
-            "a |  | c\n| e",
-        ),
+        ("<table><tr><th>a</th> <th>b</th></tr>\n<tr><td><p>1</p></td><td> 2</td></tr></table>x", "a | b\n1 | 2\n\nx"),
+        ("<table><tr><td>a<td><td>c<tr><td><td>e</table>", "a |  | c\n| e"),
         ("<table><tr><td>a<td></table>after", "a\n\nafter"),
-        (
-            "<table><tr><td>side<td><p>one</p><p>two</p></table>",
-            "side | one\n\ntwo",
-        ),
+        ("<table><tr><td>side<td><p>one</p><p>two</p></table>", "side | one\n\ntwo"),
     ] {
         assert_eq!(text_of(html), expected, "{html:?}");
     }
@@ -77,40 +60,24 @@ fn what_is_not_shown_is_dropped() {
 
 #[test]
 fn headings_open_sections_that_begin_where_their_line_does() {
-    let html =
-        "intro<h1>A <em>b</em></h1>text<ul><li><h2>C<br>d</h2>more</ul><h3></h3><h2>E<p>open";
+    let html = "intro<h1>A <em>b</em></h1>text<ul><li><h2>C<br>d</h2>more</ul><h3></h3><h2>E<p>open";
     let loaded = load(html).unwrap();
     let text = loaded.text.as_str();
     assert_eq!(text, "intro\n\nA b\n\ntext\n\n- C\nd\n\nmore\n\nE\n\nopen");
     let sections: Vec<_> = loaded
         .sections
         .iter()
-        .map(|section| {
-            (
-                &text[section.start..section.body_start],
-                section.heading_path.join(" > "),
-            )
-        })
+        .map(|section| (&text[section.start..section.body_start], section.heading_path.join(" > ")))
         .collect();
-    let expected = [
-        ("A b", "A b"),
-        ("- C\nd", "A b > C d"),
-        ("E\n\nopen", "A b > E open"),
-    ];
-    assert_eq!(
-        sections,
-        expected.map(|(heading, path)| (heading, path.to_owned()))
-    );
+    let expected = [("A b", "A b"), ("- C\nd", "A b > C d"), ("E\n\nopen", "A b > E open")];
+    assert_eq!(sections, expected.map(|(heading, path)| (heading, path.to_owned())));
 }
 
 #[test]
 fn the_title_comes_from_the_title_element_else_from_the_first_top_heading() {
     for (html, expected) in [
         ("<title> A &amp;\n B </title><h1>H</h1>", Some("A & B")),
-        (
-            "<svg><title>icon</title></svg><title></title><h2>x</h2><h1>H</h1>",
-            Some("H"),
-        ),
+        ("<svg><title>icon</title></svg><title></title><h2>x</h2><h1>H</h1>", Some("H")),
         ("<title>left open", None),
         ("text", None),
     ] {
@@ -122,12 +89,7 @@ fn the_title_comes_from_the_title_element_else_from_the_first_top_heading() {
 #[test]
 fn hostile_nesting_neither_overflows_the_stack_nor_takes_quadratic_time() {
     const DEPTH: usize = 100_000;
-    for (open, close) in [
-        ("<div>", "</div>"),
-        ("<ul><li>", "</b>"),
-        ("<b>", "</div>"),
-        ("<table><tr><td>", ""),
-    ] {
+    for (open, close) in [("<div>", "</div>"), ("<ul><li>", "</b>"), ("<b>", "</div>"), ("<table><tr><td>", "")] {
         let html = format!("{}x{}", open.repeat(DEPTH), close.repeat(DEPTH));
         assert!(text_of(&html).ends_with('x'), "{open}");
     }

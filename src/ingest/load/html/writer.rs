@@ -41,20 +41,12 @@ impl TextWriter {
     /// leave rows together.
     pub(super) fn paragraph(&mut self) {
         let begins_row = self.row.has_cell && !self.row.has_text;
-        self.gap = self.gap.max(if begins_row {
-            Gap::Line
-        } else {
-            Gap::Paragraph
-        });
+        self.gap = self.gap.max(if begins_row { Gap::Line } else { Gap::Paragraph });
     }
 
     /// A `br`; the second of two makes a paragraph, as pages without `p` use it.
     pub(super) fn line_break(&mut self) {
-        self.gap = if self.gap == Gap::Line {
-            Gap::Paragraph
-        } else {
-            self.gap.max(Gap::Line)
-        };
+        self.gap = if self.gap == Gap::Line { Gap::Paragraph } else { self.gap.max(Gap::Line) };
     }
 
     /// What follows is a list item.
@@ -66,11 +58,7 @@ impl TextWriter {
     /// What follows is a new row of a table, or comes after its last.
     pub(super) fn row(&mut self) {
         let ended = std::mem::take(&mut self.row);
-        self.gap = if ended.has_text {
-            Gap::Line
-        } else {
-            self.gap.max(Gap::Line)
-        };
+        self.gap = if ended.has_text { Gap::Line } else { self.gap.max(Gap::Line) };
     }
 
     /// What follows is a cell, apart from the one before it by ` | `.
