@@ -7,6 +7,7 @@ mod fault;
 mod loader;
 mod measure;
 mod mutation;
+mod nesting;
 mod page;
 mod query;
 mod subscription;
@@ -21,6 +22,7 @@ use crate::store::TenantId;
 
 pub use fault::{code_of, complete_codes};
 pub use mutation::Mutation;
+pub use nesting::is_too_deep;
 pub use query::Query;
 pub use subscription::Subscription;
 
@@ -40,6 +42,7 @@ pub fn schema(app: Arc<App>) -> AppSchema {
         .limit_complexity(limits.complexity_limit)
         .limit_directives(DIRECTIVES_LIMIT)
         .extension(measure::Measure)
+        .extension(nesting::LimitNesting)
         .data(app)
         .finish()
 }

@@ -1,6 +1,6 @@
 //! Mutations. Each takes one `input` and gives a payload.
 
-use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+use async_graphql::{Context, Description, ID, InputObject, Object, SimpleObject};
 
 use super::context::ContextExt;
 use super::fault::{OrFault, Result};
@@ -17,9 +17,10 @@ use crate::ingest::submit::{Submission, submit};
 use crate::store::{Doing, collections, documents};
 
 /// Changing.
+#[derive(Description)]
 pub struct Mutation;
 
-#[Object]
+#[Object(use_type_description)]
 impl Mutation {
     /// Makes a collection.
     async fn create_collection(

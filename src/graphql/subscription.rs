@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, Subscription as GraphqlSubscription};
+use async_graphql::{Context, Description, ID, Subscription as GraphqlSubscription};
 use futures_util::stream::{self, Stream};
 use uuid::Uuid;
 
@@ -19,9 +19,10 @@ use crate::store::listen::{RUNS_CHANNEL, Waiter};
 use crate::store::{TenantId, runs};
 
 /// Following.
+#[derive(Description)]
 pub struct Subscription;
 
-#[GraphqlSubscription]
+#[GraphqlSubscription(use_type_description)]
 impl Subscription {
     /// Every event of a run in order, each once: first those after the cursor, then the new ones as they happen. Ends
     /// by itself after `RUN_FINISHED`.

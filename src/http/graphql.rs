@@ -186,10 +186,13 @@ async fn run(server: Server, mut request: Request, answer_type: &'static str, re
     }
 }
 
-/// Whether the operation to be run is a query. A document that does not parse, or does not say which operation to run,
-/// is left to the engine, which says why and runs nothing.
+/// Whether the operation to be run is a query. A document that does not parse, nests too deep, or does not say which
+/// operation to run is left to the engine, which says why and runs nothing.
 fn is_query(request: &mut Request) -> bool {
     let name = request.operation_name.clone();
+    if crate::graphql::is_too_deep(&request.query) {
+        return true;
+    }
     let Ok(document) = request.parsed_query() else { return true };
     if name.is_none() && document.operations.iter().len() > 1 {
         return true;

@@ -32,7 +32,6 @@ async fn the_schema_is_served_as_it_is_checked_in() {
 }
 
 #[tokio::test]
-#[ignore = "eleven types have their description on the struct, where the engine does not look"]
 async fn everything_in_the_schema_is_described() {
     let app = TestApp::builder().without_workers().start().await;
     let value = "name description";

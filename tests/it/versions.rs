@@ -136,8 +136,8 @@ async fn a_collection_deleted_while_its_documents_are_worked_on_leaves_nothing()
     embedder.gate.shut();
     ingest_up_to_the_gate(&app, &embedder, &collection, "one two three").await;
     app.delete_collection(&collection).await;
-    let purged = "SELECT count(*) FROM collections";
-    until("the collection to be purged", async || (app.database.number(purged).await == 0).then_some(())).await;
+    let documents = "SELECT count(*) FROM documents";
+    until("its documents to be purged", async || (app.database.number(documents).await == 0).then_some(())).await;
     embedder.gate.open();
     app.drain().await;
     assert_eq!(rows(&app).await, [0, 0, 0]);

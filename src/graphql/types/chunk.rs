@@ -1,6 +1,6 @@
 //! `Chunk`
 
-use async_graphql::{Context, ID, Object};
+use async_graphql::{Context, Description, ID, Object};
 use serde_json::Value as Json;
 
 use super::document::Document;
@@ -12,6 +12,7 @@ use crate::id::Kind;
 use crate::store::entity::{chunk, document};
 
 /// A slice of a document's text, with a vector.
+#[derive(Description)]
 pub struct Chunk {
     row: chunk::Model,
     /// Where it was read along with the chunk.
@@ -31,7 +32,7 @@ impl From<chunk::Model> for Chunk {
     }
 }
 
-#[Object]
+#[Object(use_type_description)]
 impl Chunk {
     /// Global id, `chk_…`. A new version of the document brings new chunks.
     pub async fn id(&self) -> ID {

@@ -1,7 +1,7 @@
 //! `Collection` and the input that makes and changes it.
 
 use async_graphql::connection::{Connection, EmptyFields};
-use async_graphql::{Context, Enum, ID, InputObject, Object, OneofObject, SimpleObject};
+use async_graphql::{Context, Description, Enum, ID, InputObject, Object, OneofObject, SimpleObject};
 use chrono::{DateTime, Utc};
 use serde_json::Value as Json;
 use uuid::Uuid;
@@ -21,6 +21,7 @@ use crate::store::entity::collection::Model;
 use crate::store::entity::embedding_space::{IndexState, Metric as StoredMetric, Model as Space};
 
 /// A named set of documents that are searched together, with one embedding model and one metric.
+#[derive(Description)]
 pub struct Collection(pub Model);
 
 impl From<Model> for Collection {
@@ -29,7 +30,7 @@ impl From<Model> for Collection {
     }
 }
 
-#[Object]
+#[Object(use_type_description)]
 impl Collection {
     /// Global id, `col_…`.
     pub async fn id(&self) -> ID {

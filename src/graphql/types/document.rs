@@ -1,7 +1,7 @@
 //! `Document` and the input that changes it.
 
 use async_graphql::connection::{Connection, EmptyFields};
-use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
+use async_graphql::{Context, Description, Enum, ID, InputObject, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use serde_json::Value as Json;
 
@@ -19,6 +19,7 @@ use crate::store::entity::document::{Model, Status};
 
 /// A document. Its chunks and counts are those of the newest complete version; the status is that of the newest
 /// submitted one.
+#[derive(Description)]
 pub struct Document(pub Model);
 
 impl From<Model> for Document {
@@ -27,7 +28,7 @@ impl From<Model> for Document {
     }
 }
 
-#[Object]
+#[Object(use_type_description)]
 impl Document {
     /// Global id, `doc_…`.
     pub async fn id(&self) -> ID {

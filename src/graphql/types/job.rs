@@ -1,6 +1,6 @@
 //! `Job`
 
-use async_graphql::{Context, Enum, ID, Object, SimpleObject};
+use async_graphql::{Context, Description, Enum, ID, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 
 use super::document::{Document, Failure};
@@ -12,9 +12,10 @@ use crate::id::Kind;
 use crate::store::entity::job::{JobState as StoredState, Model};
 
 /// A durable unit of work.
+#[derive(Description)]
 pub struct Job(pub Model);
 
-#[Object]
+#[Object(use_type_description)]
 impl Job {
     /// Global id, `job_…`.
     pub async fn id(&self) -> ID {

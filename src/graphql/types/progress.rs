@@ -1,6 +1,6 @@
 //! `IngestProgress`: one event of a run.
 
-use async_graphql::{Context, Enum, ID, Object, SimpleObject};
+use async_graphql::{Context, Description, Enum, ID, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 
 use super::document::{DocumentStatus, Failure};
@@ -13,9 +13,10 @@ use crate::id::Kind;
 use crate::store::entity::run_event::{EventKind, Model};
 
 /// One thing that happened in a run, with the counts it led to. A run's events come in order, each once.
+#[derive(Description)]
 pub struct IngestProgress(pub Model);
 
-#[Object]
+#[Object(use_type_description)]
 impl IngestProgress {
     /// Where this event stands: subscribe again with it as `after`, and the next one comes first.
     async fn cursor(&self) -> String {
@@ -53,12 +54,13 @@ impl IngestProgress {
 }
 
 /// A document at one event.
+#[derive(Description)]
 pub struct DocumentProgress {
     event: Model,
     id: uuid::Uuid,
 }
 
-#[Object]
+#[Object(use_type_description)]
 impl DocumentProgress {
     /// Global id, `doc_…`.
     async fn id(&self) -> ID {

@@ -1,15 +1,16 @@
 //! `Run`
 
-use async_graphql::{Enum, ID, Object};
+use async_graphql::{Description, Enum, ID, Object};
 use chrono::{DateTime, Utc};
 
 use crate::id::Kind;
 use crate::store::entity::ingestion_run::{Model, RunState as StoredState};
 
 /// What one ingest call started.
+#[derive(Description)]
 pub struct Run(pub Model);
 
-#[Object]
+#[Object(use_type_description)]
 impl Run {
     /// Global id, `run_…`.
     pub async fn id(&self) -> ID {

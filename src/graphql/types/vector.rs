@@ -1,15 +1,15 @@
 //! `Vector`
 
-use async_graphql::{InputValueError, InputValueResult, Number, Scalar, ScalarType, Value};
+use async_graphql::{Description, InputValueError, InputValueResult, Number, Scalar, ScalarType, Value};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 /// A vector: a list of numbers, or one string with the base64 of its little-endian 32-bit floats (a sixth of the size,
 /// and much faster to read). Answers give a list of numbers.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Description, Debug, Clone, PartialEq)]
 pub struct Vector(pub Vec<f32>);
 
-#[Scalar]
+#[Scalar(use_type_description)]
 impl ScalarType for Vector {
     fn parse(value: Value) -> InputValueResult<Self> {
         match value {
