@@ -30,7 +30,8 @@ def parser(doc):
     """Options that every benchmark has; `doc` is the script's docstring."""
     options = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--binary", type=pathlib.Path, default=REPOSITORY / "target/release/vectorforge")
-    options.add_argument("--runtime", type=pathlib.Path, default=os.environ.get("VECTORFORGE_RUNTIME_DIR", REPOSITORY / ".runtime"))
+    runtime = os.environ.get("VECTORFORGE_RUNTIME_DIR", REPOSITORY / ".runtime")
+    options.add_argument("--runtime", type=pathlib.Path, default=runtime)
     options.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the server")
     options.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     return options
@@ -179,7 +180,8 @@ INGEST = "mutation($input: IngestDocumentsInput!) { ingestDocuments(input: $inpu
 
 def ingest_body(collection, documents):
     """The request of one `ingestDocuments`."""
-    return json.dumps({"query": INGEST, "variables": {"input": {"collectionId": collection, "documents": documents}}}).encode()
+    given = {"collectionId": collection, "documents": documents}
+    return json.dumps({"query": INGEST, "variables": {"input": given}}).encode()
 
 
 def submit_all(port, bodies, clients):
@@ -257,7 +259,8 @@ def cpu_seconds(directory, with_children):
 
 
 def children(pid):
-    return [int(child) for thread in pathlib.Path(f"/proc/{pid}/task").glob("*") for child in read(thread / "children").split()]
+    threads = pathlib.Path(f"/proc/{pid}/task").glob("*")
+    return [int(child) for thread in threads for child in read(thread / "children").split()]
 
 
 def status_bytes(pid, field):

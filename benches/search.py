@@ -130,10 +130,12 @@ def by_pgbench(server, statement, queries, clients, seconds):
         script = pathlib.Path(directory) / "nearest.sql"
         query = "(SELECT v FROM bench_queries WHERE id = :q)"
         script.write_text(f"\\set q random(1, {queries})\n{statement.of_query(query)};\n")
-        settings = {"hnsw.ef_search": EF_SEARCH, "hnsw.iterative_scan": "strict_order", "enable_seqscan": "off", "enable_sort": "off"}
+        settings = {"hnsw.ef_search": EF_SEARCH, "hnsw.iterative_scan": "strict_order"}
+        settings |= {"enable_seqscan": "off", "enable_sort": "off"}
         environment = {**os.environ, "PGOPTIONS": " ".join(f"-c {name}={value}" for name, value in settings.items())}
-        command = [*server.postgres_command("pgbench"), "--no-vacuum", "--protocol", "prepared", "--file", script, "--log",
-                   "--client", str(clients), "--jobs", str(min(clients, os.cpu_count())), "--time", str(seconds), "vectorforge"]
+        load = ["--client", str(clients), "--jobs", str(min(clients, os.cpu_count())), "--time", str(seconds)]
+        command = [*server.postgres_command("pgbench"), "--no-vacuum", "--protocol", "prepared", "--file", script,
+                   "--log", *load, "vectorforge"]
         done = subprocess.run(command, env=environment, cwd=directory, capture_output=True, text=True)
         if done.returncode:
             raise SystemExit(f"pgbench: {done.stderr[:2000]}")

@@ -27,7 +27,7 @@ def round_of(args):
     directory = make_data_dir()
     try:
         server, first = start(args, directory)
-        with_stop = [server.stop()]
+        stops = [server.stop()]
         server, later = start(args, directory)
         time.sleep(SETTLE_S)
         pid, postgres = server.processes()
@@ -37,8 +37,9 @@ def round_of(args):
             "idle: postgres, proportional MiB": mib(sum(map(proportional_bytes, postgres))),
             "idle: postgres processes": len(postgres),
         }
-        with_stop.append(server.stop())
-        return {"first start to ready, s": first, "later start to ready, s": later, "SIGTERM to exit, s": max(with_stop), **idle}
+        stops.append(server.stop())
+        starts = {"first start to ready, s": first, "later start to ready, s": later}
+        return {**starts, "SIGTERM to exit, s": max(stops), **idle}
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
