@@ -1,11 +1,12 @@
 # `make run` and `make test` do everything on a machine with a Rust toolchain, Python 3 with pip and a C compiler.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test format lint browser-test
+.PHONY: help run test chaos format lint browser-test
 
 help:
 	@echo "make run           fetch PostgreSQL and the model, build, serve http://127.0.0.1:8000"
 	@echo "make test          format, lint, every test"
+	@echo "make chaos         RUNS times (20): a thousand jobs while workers and PostgreSQL are killed; stops at a failure"
 	@echo "make runtime       only fetch PostgreSQL and the model"
 	@echo "make browser-test  GraphiQL in a real browser against URL (needs Node.js and Chromium)"
 
@@ -16,6 +17,12 @@ test: runtime
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- --deny warnings
 	cargo test --workspace --locked
+
+RUNS ?= 20
+chaos: runtime
+	@for run in $$(seq $(RUNS)); do \
+	  echo "run $$run of $(RUNS)"; cargo test --locked --test it chaos:: -- --nocapture || exit 1; \
+	done
 
 format:
 	cargo fmt --all

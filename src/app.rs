@@ -3,14 +3,23 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use serde_json::Value as Json;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::config::Config;
 use crate::embed::Embedders;
+use crate::error::{Error, Result};
+use crate::ingest::pull;
 use crate::ingest::work::IngestDocument;
-use crate::queue::{Handlers, Leases, Queue, WorkerSettings};
+use crate::queue::worker::Worker;
+use crate::queue::{Backoff, Finisher, Handlers, Leases, Queue, Settler, WorkerSettings};
 use crate::store::Store;
+use crate::store::circuits::CircuitSettings;
 use crate::store::listen::Signals;
-use crate::{collection, ingest, queue, search};
+use crate::store::workers::{self, WorkerCard};
+use crate::tasks::Tasks;
+use crate::{collection, ingest, queue, schedule, search};
 
 /// Everything a request or a job may use.
 pub struct App {
@@ -24,6 +33,19 @@ pub struct App {
     pub embedders: Embedders,
 }
 
+/// A kind of job that schedules may enqueue.
+#[derive(Debug, Clone, Copy)]
+pub struct Schedulable {
+    /// The kind.
+    pub name: &'static str,
+    /// The queue of its jobs.
+    pub queue: &'static str,
+    /// Version of its payload.
+    pub version: i32,
+    /// What a job of a payload depends on.
+    pub provider: fn(&Json) -> Option<String>,
+}
+
 impl App {
     /// The time: one place, so that rows of one process agree.
     pub fn now(&self) -> DateTime<Utc> {
@@ -34,8 +56,16 @@ impl App {
     pub fn handlers(self: &Arc<Self>) -> Handlers {
         Handlers::default()
             .with(ingest::work::KIND, IngestDocument::new(self.clone()))
+            .with(pull::KIND, pull::IngestSource::new(self.clone()))
             .with(search::BUILD_INDEX, search::BuildIndex::new(self.clone()))
             .with(collection::purge::KIND, collection::purge::PurgeCollection::new(self.clone()))
+    }
+
+    /// What a schedule may enqueue.
+    pub fn schedulable(&self, kind: &str) -> Result<Schedulable> {
+        let known =
+            Schedulable { name: pull::KIND, queue: ingest::QUEUE, version: pull::VERSION, provider: pull::provider };
+        if kind == known.name { Ok(known) } else { Err(Error::input("kind", kind, format!("`{}`", known.name))) }
     }
 
     /// The queues of a worker process.
@@ -49,59 +79,69 @@ impl App {
 
     /// What all workers share.
     pub fn worker_settings(&self) -> WorkerSettings {
-        let config = &self.config.queue;
+        let (queue, circuit) = (&self.config.queue, &self.config.circuit);
         WorkerSettings {
-            poll: config.poll,
-            timeout: config.job_timeout,
-            backoff_base: config.backoff_base,
-            backoff_max: config.backoff_max,
+            poll: queue.poll,
+            timeout: queue.job_timeout,
+            backoff: Backoff { base: queue.backoff_base, max: queue.backoff_max },
+            circuits: CircuitSettings { failures: circuit.failures, open: circuit.open, open_max: circuit.open_max },
             grace: self.config.http.shutdown_grace,
         }
     }
 
-    /// Starts the workers and what keeps them: leases, sweep, index upkeep. Tasks end when `stop` is cancelled, or
-    /// with an error that should end the process.
-    pub fn spawn_workers(
-        self: &Arc<Self>,
-        tasks: &mut crate::tasks::Tasks,
-        stop: &tokio_util::sync::CancellationToken,
-    ) {
-        let leases = Leases::new(self.config.queue.lease, stop.child_token());
-        let handlers = self.handlers();
+    /// Settles the attempts that failed.
+    pub fn settler(self: &Arc<Self>) -> Settler {
+        Settler { store: self.store.clone(), handlers: self.handlers(), settings: self.worker_settings() }
+    }
+
+    /// Starts the workers and what keeps them: leases, ends, jobs that become due, schedules. Tasks end when `stop` is
+    /// cancelled, or with an error that should end the process.
+    pub fn spawn_workers(self: &Arc<Self>, tasks: &mut Tasks, stop: &CancellationToken) {
+        self.spawn_workers_of(self.settler(), tasks, stop);
+    }
+
+    /// As [`App::spawn_workers`], with handlers of the caller's choice.
+    pub fn spawn_workers_of(self: &Arc<Self>, settler: Settler, tasks: &mut Tasks, stop: &CancellationToken) {
+        let (store, signals, config) = (&self.store, &self.signals, &self.config.queue);
+        let leases = Leases::new(config.lease, stop.child_token());
+        let (finisher, done) = Finisher::new();
         for queue in self.queues() {
-            let settings = self.worker_settings();
-            let (store, signals) = (self.store.clone(), self.signals.clone());
-            let worker =
-                queue::worker::run(queue, store, signals, leases.clone(), handlers.clone(), settings, stop.clone());
-            tasks.spawn_draining(queue.name, worker);
+            let (signals, leases, finisher) = (signals.clone(), leases.clone(), finisher.clone());
+            let worker = Worker { queue, signals, leases, finisher, settler: settler.clone() };
+            tasks.spawn_draining(queue.name, worker.run(stop.clone()));
         }
-        tasks.spawn("leases", leases.clone().keep(self.store.clone(), self.config.queue.heartbeat));
-        tasks.spawn("upkeep", upkeep(self.clone(), handlers));
-        tasks.on_stop(give_back(self.store.clone(), leases));
+        let grace = self.config.http.shutdown_grace;
+        let ends = queue::keep_finishing(done, store.clone(), leases.clone(), stop.clone(), grace);
+        tasks.spawn_draining("ends", ends);
+        tasks.spawn("due", queue::promote(store.clone(), signals.clone(), config.poll));
+        let card = self.card(leases.holder);
+        tasks.spawn("leases", leases.clone().keep(store.clone(), signals.clone(), config.heartbeat, card));
+        tasks.spawn("schedules", schedule::lead(self.clone(), leases.holder));
+        tasks.on_stop(leave(store.clone(), leases));
+    }
+
+    /// What this process tells of itself.
+    fn card(&self, id: Uuid) -> WorkerCard {
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let slots = self.queues().map(|queue| (queue.name.to_owned(), queue.concurrency.into()));
+        let slots = serde_json::Map::from_iter(slots).into();
+        WorkerCard { id, host, pid: std::process::id(), version: env!("CARGO_PKG_VERSION"), slots }
     }
 }
 
 /// Leases of jobs that could not end in time go to other processes at once.
-async fn give_back(store: Store, leases: Leases) {
+async fn leave(store: Store, leases: Leases) {
     match crate::store::jobs::give_back(store.db(), leases.holder).await {
         Ok(0) => {}
         Ok(given) => tracing::info!(given, "unfinished jobs were given back"),
         Err(error) => tracing::warn!(cause = ?error.cause, "{error}"),
     }
-}
-
-/// Takes up the jobs of lost workers and enqueues due index builds. A fault of one round is told and left to the next.
-async fn upkeep(app: Arc<App>, handlers: Handlers) -> crate::error::Result<()> {
-    // A lost worker's job waits at most a lease and this long.
-    let mut ticks = tokio::time::interval(app.config.queue.heartbeat);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        if let Err(error) = queue::sweep(&app.store, &handlers, app.worker_settings().backoff()).await {
-            tracing::warn!(cause = ?error.cause, "{error}");
-        }
-        if let Err(error) = search::enqueue_due_indexes(&app).await {
-            tracing::warn!(cause = ?error.cause, "{error}");
-        }
+    let left = async {
+        crate::store::leaders::resign(store.db(), schedule::LEADER, leases.holder).await?;
+        workers::forget(store.db(), leases.holder).await?;
+        store.bell().send(&store).await
+    };
+    if let Err(error) = left.await {
+        tracing::warn!(cause = ?error.cause, "{error}");
     }
 }

@@ -3,6 +3,7 @@
 //! The caller of the API sees `message`, `code`, and the field; never the cause. The cause goes to the log.
 
 use std::fmt;
+use std::time::Duration;
 
 /// Stable codes, the same in GraphQL `extensions.code`, logs and metric labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,8 +22,14 @@ pub enum Code {
     UnsupportedContentType,
     /// Something we depend on (database, model, provider) does not answer now; trying again may help.
     Unavailable,
+    /// A provider does not answer, or with a fault of its own; trying again may help.
+    ProviderUnavailable,
+    /// A provider wants to be asked less often.
+    RateLimited,
     /// It took longer than its limit.
     Timeout,
+    /// A job's worker was killed, cut off or stalled; another one goes on.
+    WorkerLost,
     /// A job's lease went to another worker; its work is given up.
     LeaseLost,
     /// The process is stopping; the work goes on elsewhere or later.
@@ -42,7 +49,10 @@ impl Code {
             Self::PayloadTooLarge => "PAYLOAD_TOO_LARGE",
             Self::UnsupportedContentType => "UNSUPPORTED_CONTENT_TYPE",
             Self::Unavailable => "UNAVAILABLE",
+            Self::ProviderUnavailable => "PROVIDER_UNAVAILABLE",
+            Self::RateLimited => "RATE_LIMITED",
             Self::Timeout => "TIMEOUT",
+            Self::WorkerLost => "WORKER_LOST",
             Self::LeaseLost => "LEASE_LOST",
             Self::Interrupted => "INTERRUPTED",
             Self::Internal => "INTERNAL",
@@ -51,7 +61,12 @@ impl Code {
 
     /// Whether doing the same again later may succeed. Decides between retry and fail for a job.
     pub fn is_transient(self) -> bool {
-        matches!(self, Self::Unavailable | Self::Timeout | Self::Internal)
+        matches!(self, Self::Unavailable | Self::Timeout | Self::WorkerLost | Self::Internal) || self.is_providers()
+    }
+
+    /// Whether a provider is at fault: then its circuit counts it.
+    pub fn is_providers(self) -> bool {
+        matches!(self, Self::ProviderUnavailable | Self::RateLimited)
     }
 
     /// Whether the caller can mend it. Such errors are not logged as faults of ours.
@@ -80,7 +95,9 @@ pub struct Error {
     /// What came, shortened.
     pub got: Option<String>,
     /// What was expected.
-    pub expected: Option<String>,
+    pub expected: Option<Box<str>>,
+    /// How long the provider wants to be left alone.
+    pub retry_after: Option<Duration>,
     /// For the log only.
     pub cause: Option<anyhow::Error>,
 }
@@ -93,7 +110,7 @@ const GOT_LIMIT: usize = 80;
 
 impl Error {
     fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), field: None, got: None, expected: None, cause: None }
+        Self { code, message: message.into(), field: None, got: None, expected: None, retry_after: None, cause: None }
     }
 
     /// A caller's value is wrong: names the field, what came and what was expected.
@@ -107,7 +124,7 @@ impl Error {
         let mut error = Self::new(code, format!("{field}: got {got}, expected {expected}"));
         error.field = Some(field);
         error.got = Some(got);
-        error.expected = Some(expected);
+        error.expected = Some(expected.into());
         error
     }
 
@@ -134,9 +151,28 @@ impl Error {
         error
     }
 
+    /// A provider does not answer, or with a fault of its own.
+    pub fn provider_unavailable(provider: &str, cause: impl Into<anyhow::Error>) -> Self {
+        let mut error = Self::new(Code::ProviderUnavailable, format!("the provider {provider} does not answer now"));
+        error.cause = Some(cause.into());
+        error
+    }
+
+    /// A provider wants to be asked less often.
+    pub fn rate_limited(provider: &str, retry_after: Option<Duration>) -> Self {
+        let mut error = Self::new(Code::RateLimited, format!("the provider {provider} wants to be asked less often"));
+        error.retry_after = retry_after;
+        error
+    }
+
     /// `what` took longer than `limit`.
-    pub fn timeout(what: &str, limit: std::time::Duration) -> Self {
+    pub fn timeout(what: &str, limit: Duration) -> Self {
         Self::new(Code::Timeout, format!("{what} took longer than its limit of {} ms", limit.as_millis()))
+    }
+
+    /// Nobody renewed the job's lease in time.
+    pub fn worker_lost() -> Self {
+        Self::new(Code::WorkerLost, "its worker was lost")
     }
 
     /// The job's lease is held by somebody else now.

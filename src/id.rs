@@ -17,11 +17,26 @@ pub enum Kind {
     Job,
     /// `run_…`
     Run,
+    /// `sch_…`
+    Schedule,
+    /// `ten_…`
+    Tenant,
+    /// `wrk_…`
+    Worker,
 }
 
 impl Kind {
     /// All types, for [`decode_any`].
-    const ALL: [Self; 5] = [Self::Collection, Self::Document, Self::Chunk, Self::Job, Self::Run];
+    const ALL: [Self; 8] = [
+        Self::Collection,
+        Self::Document,
+        Self::Chunk,
+        Self::Job,
+        Self::Run,
+        Self::Schedule,
+        Self::Tenant,
+        Self::Worker,
+    ];
 
     /// Prefix with its underscore.
     pub fn prefix(self) -> &'static str {
@@ -31,6 +46,9 @@ impl Kind {
             Self::Chunk => "chk_",
             Self::Job => "job_",
             Self::Run => "run_",
+            Self::Schedule => "sch_",
+            Self::Tenant => "ten_",
+            Self::Worker => "wrk_",
         }
     }
 
@@ -42,6 +60,9 @@ impl Kind {
             Self::Chunk => "chunk",
             Self::Job => "job",
             Self::Run => "run",
+            Self::Schedule => "schedule",
+            Self::Tenant => "tenant",
+            Self::Worker => "worker",
         }
     }
 

@@ -1,9 +1,10 @@
 //! VectorForge: a semantic search and RAG backend, one binary over one PostgreSQL.
 //!
 //! In reading order: [`config`] and [`error`]; [`app`], what everything shares; the use cases [`collection`],
-//! [`ingest`] and [`search`]; what they stand on: [`store`] (PostgreSQL), [`queue`] (durable jobs), [`embed`] (models);
-//! what stands before them: [`graphql`] (the schema) and [`http`] (the server). [`process`] puts a process together, and
-//! [`client`] is the command line's other half: it talks to a running server.
+//! [`ingest`] and [`search`]; what they stand on: [`store`] (PostgreSQL), [`queue`] (durable jobs), [`schedule`] (what
+//! recurs), [`source`] (files and web pages), [`embed`] (models); what stands before them: [`graphql`] (the schema) and
+//! [`http`] (the server). [`process`] puts a process together, and [`client`] is the command line's other half: it talks
+//! to a running server.
 
 pub mod config;
 pub mod error;
@@ -19,6 +20,8 @@ pub mod search;
 
 pub mod embed;
 pub mod queue;
+pub mod schedule;
+pub mod source;
 pub mod store;
 
 pub mod graphql;

@@ -65,6 +65,7 @@ async fn run(config: Config, role: Role) -> anyhow::Result<()> {
     let server = Server::new(app.clone(), recorder.clone(), stop.clone());
     let router = if role == Role::Api { server.router() } else { server.operations_router() };
     let grace = app.config.http.shutdown_grace;
+    tasks.spawn("bell", app.store.bell().clone().keep_ringing(app.store.clone()));
     tasks.spawn("signals", app.signals.clone().listen(app.store.clone()));
     tasks.spawn("metrics", metrics::keep(app.clone(), recorder));
     if app.config.queue.workers > 0 {

@@ -43,6 +43,18 @@ mod m0010_run_events;
 mod m0011_jobs;
 mod m0012_token_usage;
 mod m0013_query_logs;
+mod m0014_job_control;
+mod m0015_job_events;
+mod m0016_job_steps;
+mod m0017_queues;
+mod m0018_queue_counts;
+mod m0019_workers;
+mod m0020_job_limits;
+mod m0021_circuits;
+mod m0022_schedules;
+mod m0023_leaders;
+mod m0024_cancelled_documents;
+mod m0025_job_rules;
 
 /// All migrations in order.
 pub struct Migrator;
@@ -63,6 +75,18 @@ impl MigratorTrait for Migrator {
             Box::new(m0011_jobs::Migration),
             Box::new(m0012_token_usage::Migration),
             Box::new(m0013_query_logs::Migration),
+            Box::new(m0014_job_control::Migration),
+            Box::new(m0015_job_events::Migration),
+            Box::new(m0016_job_steps::Migration),
+            Box::new(m0017_queues::Migration),
+            Box::new(m0018_queue_counts::Migration),
+            Box::new(m0019_workers::Migration),
+            Box::new(m0020_job_limits::Migration),
+            Box::new(m0021_circuits::Migration),
+            Box::new(m0022_schedules::Migration),
+            Box::new(m0023_leaders::Migration),
+            Box::new(m0024_cancelled_documents::Migration),
+            Box::new(m0025_job_rules::Migration),
         ]
     }
 }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::app::App;
 use crate::error::Result;
-use crate::queue::{ActiveJob, Handler, payload};
+use crate::queue::{ActiveJob, Handler, StepEnd, payload};
 use crate::search;
-use crate::store::{Doing, TenantId, collections, jobs, purge};
+use crate::store::{Doing, TenantId, collections, jobs, purge, schedules};
 
 /// Kind of the job.
 pub const KIND: &str = "purge_collection";
@@ -28,20 +29,12 @@ pub async fn delete(app: &App, tenant: TenantId, id: Uuid) -> Result<bool> {
     if !collections::hide(&tx, tenant, id, app.now()).await? {
         return Ok(false);
     }
-    let job = jobs::NewJob {
-        id: Uuid::now_v7(),
-        queue: search::QUEUE,
-        kind: KIND,
-        payload: serde_json::to_value(Payload { collection_id: id }).expect("a payload of ids is JSON"),
-        payload_version: VERSION,
-        max_attempts: app.config.queue.max_attempts,
-        unique_key: None,
-        // Not the collection's own: the job that removes a collection's jobs must not be one of them.
-        collection_id: None,
-        document_id: None,
-        run_id: None,
-        at: app.now(),
-    };
+    // First: one that is just firing is waited for, so that its job is seen.
+    schedules::delete_of_collection(&tx, id).await?;
+    jobs::cancel_of_collection(&tx, id).await?;
+    let payload = serde_json::to_value(Payload { collection_id: id }).expect("a payload of ids is JSON");
+    // Not the collection's own: the job that removes a collection's jobs must not be one of them.
+    let job = jobs::NewJob::new(search::QUEUE, KIND, (VERSION, payload), app.config.queue.max_attempts, app.now());
     jobs::enqueue(&tx, tenant, vec![job]).await?;
     tx.commit().await.doing("delete the collection")?;
     Ok(true)
@@ -61,7 +54,7 @@ impl PurgeCollection {
 
 #[async_trait]
 impl Handler for PurgeCollection {
-    async fn run(&self, job: &ActiveJob) -> Result<()> {
+    async fn run(&self, job: &ActiveJob, _: &'static str) -> Result<StepEnd> {
         let payload: Payload = payload(&job.row, VERSION)?;
         let (store, id) = (&self.app.store, payload.collection_id);
         purge::vectors(store, id).await?;
@@ -73,12 +66,12 @@ impl Handler for PurgeCollection {
                 break;
             }
             removed += u32::try_from(step).unwrap_or(u32::MAX);
-            jobs::set_progress(store.db(), &job.row, removed, removed, "documents").await?;
+            let tx = store.begin().await?;
+            jobs::set_progress(&tx, &job.row, removed, removed, "documents").await?;
+            tx.commit().await.doing("write the job's progress")?;
         }
-        while purge::jobs(store, id).await? > 0 {
-            job.check()?;
-            tokio::time::sleep(self.app.config.queue.poll).await;
-        }
-        purge::rest(store, id).await
+        purge::jobs(store, id).await?;
+        purge::rest(store, id).await?;
+        Ok(StepEnd::Done(json!({ "documents": removed })))
     }
 }

@@ -101,7 +101,8 @@ fn push_setting(text: &mut String, setting: &SettingDocument) {
     if !other_names.is_empty() {
         push_line(text, format_args!("# {other_names}"));
     }
-    push_line(text, format_args!("# {}={value}", Spelling::Variable.of(&setting.key)));
+    let quotes = if value.contains(' ') { "\"" } else { "" };
+    push_line(text, format_args!("# {}={quotes}{value}{quotes}", Spelling::Variable.of(&setting.key)));
 }
 
 /// A Markdown table of the settings.
@@ -116,7 +117,10 @@ pub(super) fn markdown_table(documents: &[Document]) -> String {
             Document::Setting(setting) => {
                 let SettingDocument { key, expected, default, .. } = setting;
                 let about = cell(format!("{} {}", setting.about, setting.other_names()).trim());
-                push_line(&mut text, format_args!("| `{key}` | {} | {default} | {about} |", cell(expected)));
+                // Stars would be emphasis.
+                let code = if default.to_string().contains('*') { "`" } else { "" };
+                let expected = cell(expected).replace('*', "\\*");
+                push_line(&mut text, format_args!("| `{key}` | {expected} | {code}{default}{code} | {about} |"));
             }
         }
     }

@@ -12,6 +12,10 @@ use tracing_subscriber::EnvFilter;
 use super::choice::{Choice, by_name};
 use super::machine::Machine;
 use super::secret::{Secret, SecretUrl};
+use crate::schedule::Cron;
+
+/// Stands between the paths of a list.
+const PATH_SEPARATOR: char = ':';
 
 /// How a value may be shown to people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +110,15 @@ impl<R: 'static, T: 'static> Kind<R, T> {
         self.setting(DefaultText::None, Box::new(|_| None), move |raw| Some(build(raw)))
     }
 
+    /// May be left out, and is empty then.
+    pub fn or_empty(self) -> Setting<T>
+    where
+        T: Default,
+    {
+        let build = self.build;
+        self.setting(DefaultText::None, Box::new(|_| T::default()), build)
+    }
+
     fn setting<U: 'static>(
         self,
         default_text: DefaultText,
@@ -189,6 +202,13 @@ pub(super) fn path() -> Kind<PathBuf> {
     Kind::new("a path", parse, same)
 }
 
+/// Absolute paths, as the shell's `PATH` lists them: a relative one would mean another place in each process.
+pub(super) fn paths() -> Kind<Vec<PathBuf>> {
+    let path = |text: &str| (text.starts_with('/') && !text.contains('\0')).then(|| PathBuf::from(text));
+    let parse = move |text: &str| text.split(PATH_SEPARATOR).map(path).collect();
+    Kind::new("absolute paths, separated by colons", parse, same)
+}
+
 /// An address or name of an interface.
 pub(super) fn host() -> Kind<String> {
     let is_name = |text: &str| {
@@ -204,6 +224,12 @@ pub(super) fn log_filter() -> Kind<String> {
     let is_filter = |text: &str| EnvFilter::builder().parse(text).is_ok();
     let parse = move |text: &str| is_filter(text).then(|| text.to_owned());
     Kind::new("filter directives such as info,vectorforge=debug", parse, same)
+}
+
+/// A cron expression with seconds, in UTC.
+pub(super) fn cron() -> Kind<String> {
+    let parse = |text: &str| Cron::with_seconds(text, "UTC").is_ok().then(|| text.to_owned());
+    Kind::new("a cron expression of six fields, the first one seconds, such as */10 * * * * *", parse, same)
 }
 
 /// A password or key. Control characters would break the header that carries it.

@@ -45,7 +45,7 @@ impl Config {
     }
 
     fn require_consistency(&self, reader: &mut Reader<'_>) {
-        let Self { chunking, queue, index, .. } = self;
+        let Self { chunking, queue, schedule, index, .. } = self;
         reader.require(chunking.overlap < chunking.size, "chunking.overlap", "less than", "chunking.size");
         let twice_the_heartbeat = queue.heartbeat * 2;
         reader.require(twice_the_heartbeat < queue.lease, "queue.heartbeat_ms", "less than half of", "queue.lease_ms");
@@ -54,6 +54,14 @@ impl Config {
             "queue.backoff_base_ms",
             "at most",
             "queue.backoff_max_ms",
+        );
+        let two_ticks = schedule.tick * 2;
+        reader.require(two_ticks < schedule.lease, "schedule.tick_ms", "less than half of", "schedule.lease_ms");
+        reader.require(
+            schedule.lease <= schedule.missed_grace,
+            "schedule.lease_ms",
+            "no longer than",
+            "schedule.missed_grace_s",
         );
         // pgvector refuses such an index, but only when the first one is built.
         reader.require(

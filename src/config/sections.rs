@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::choice::{LlmProvider, LogFormat, LogLevel};
 use super::kind::{
-    bytes, choice, decimal, flag, host, log_filter, millis, path, port, seconds, secret, secret_url, whole,
+    bytes, choice, cron, decimal, flag, host, log_filter, millis, path, paths, port, seconds, secret, secret_url, whole,
 };
 use super::machine::Machine;
 use super::reader::{Reader, settings};
@@ -20,6 +20,7 @@ const MINUTE_MS: u64 = 60 * SECOND_MS;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
 const DAY_MS: u64 = 24 * HOUR_MS;
 const DAY_S: u64 = 24 * 60 * 60;
+const YEAR_S: u64 = 365 * DAY_S;
 
 settings! {
     /// Places on disk, and the groups of settings; the path of a field is its key.
@@ -61,6 +62,14 @@ settings! {
         pub index: IndexSettings,
         /// `queue.*`
         pub queue: QueueSettings,
+        /// `schedule.*`
+        pub schedule: ScheduleSettings,
+        /// `circuit.*`
+        pub circuit: CircuitSettings,
+        /// `retention.*`
+        pub retention: RetentionSettings,
+        /// `source.*`
+        pub source: SourceSettings,
         /// `events.*`
         pub events: EventsSettings,
         /// `health.*`
@@ -99,6 +108,10 @@ settings! {
         pub complexity_limit: usize = whole("points", 1..=10_000_000).or(20_000_usize),
         /// Most rows on a page of a connection.
         pub page_limit: usize = whole("rows", 1..=10_000).or(100_usize),
+        /// Rows up to which long lists are counted: of a million jobs nobody needs the last digit.
+        pub count_limit: u64 = whole("rows", 1..=10_000_000).or(10_000_u64),
+        /// Longest summary of a job's payload as JSON; enough to recognise it.
+        pub payload_limit_bytes: usize = bytes(64..=MIB).or(4_096_usize),
     }
 }
 
@@ -268,6 +281,10 @@ settings! {
         pub metadata_limit_bytes: usize = bytes(2..=16 * MIB).or(64 * KIB),
         /// Most ready-made chunks of a document.
         pub chunks_limit: usize = whole("chunks", 1..=1_000_000).or(10_000_usize),
+        /// Longest time to read and cut a document: seconds for the largest ones, so that a hanging parser is noticed.
+        pub load_timeout: Duration = millis(1..=DAY_MS).or(5 * MINUTE_MS),
+        /// Times that reading a document is tried: what fails twice by itself will fail again.
+        pub load_attempts: u32 = whole("attempts", 1..=1_000).or(3_u32),
     }
 }
 
@@ -314,8 +331,79 @@ settings! {
         pub backoff_base: Duration = millis(1..=DAY_MS).or(SECOND_MS),
         /// Longest pause between attempts.
         pub backoff_max: Duration = millis(1..=DAY_MS).or(10 * MINUTE_MS),
-        /// Longest time of one attempt; a hanging job must not hold its place for ever.
+        /// Most jobs that one mutation cancels, retries or prefers: each is a transaction, and the caller waits.
+        pub selection_limit: usize = whole("jobs", 1..=100_000).or(1_000_usize),
+        /// Places up to which a waiting job is told its own exactly; counting further would cost more than it tells.
+        pub position_limit: u64 = whole("jobs", 1..=1_000_000).or(10_000_u64),
+        /// Longest time of an attempt at a step; a hanging job must not hold its place for ever.
         pub job_timeout: Duration = millis(1..=7 * DAY_MS).or(HOUR_MS),
+    }
+}
+
+settings! {
+    /// Schedules: work that recurs.
+    pub struct ScheduleSettings["schedule"] {
+        /// Shortest time between two runs of a schedule: cron's own finest grain, and longer than most runs take.
+        pub min_interval: Duration = seconds(1..=DAY_S).or(60_u64),
+        /// A run that starts later than this was missed, and the schedule says what becomes of it; covers a restart.
+        pub missed_grace: Duration = seconds(1..=DAY_S).or(60_u64),
+        /// Most missed runs of a schedule that are started at one look; the others wait for the next.
+        pub catch_up_limit: usize = whole("runs", 1..=10_000).or(100_usize),
+        /// Time between looks for due schedules: cron knows no time shorter than this.
+        pub tick: Duration = millis(10..=MINUTE_MS).or(SECOND_MS),
+        /// After this time without a renewal another process takes over the schedules; at most the grace, so that none
+        /// is missed by it.
+        pub lease: Duration = millis(100..=HOUR_MS).or(15 * SECOND_MS),
+        /// When jobs of lost workers are taken up again: cron with seconds, in UTC, as the following ones.
+        pub sweep: String = cron().or("*/10 * * * * *"),
+        /// When collections that have outgrown exact search get their index build.
+        pub indexes: String = cron().or("*/10 * * * * *"),
+        /// When queues are counted and their rates renewed.
+        pub statistics: String = cron().or("*/10 * * * * *"),
+        /// When expired documents are deleted.
+        pub expiry: String = cron().or("0 * * * * *"),
+        /// When jobs and runs that are over for long are removed.
+        pub retention: String = cron().or("0 */10 * * * *"),
+    }
+}
+
+settings! {
+    /// Circuit breakers: a provider that fails again and again is left alone, and its jobs wait.
+    pub struct CircuitSettings["circuit"] {
+        /// Failures in a row after which a provider is left alone.
+        pub failures: u32 = whole("failures", 1..=1_000_000).or(5_u32),
+        /// How long it is left alone the first time, until one job may try; doubled each time that the trial fails.
+        pub open: Duration = millis(1..=DAY_MS).or(30 * SECOND_MS),
+        /// Longest time that it is left alone: how late its recovery may be noticed.
+        pub open_max: Duration = millis(1..=DAY_MS).or(10 * MINUTE_MS),
+    }
+}
+
+settings! {
+    /// How long finished work is kept.
+    pub struct RetentionSettings["retention"] {
+        /// Jobs that succeeded: a week shows last weekend's ingest, and 2,000 jobs/s would still fit a disk for a day.
+        pub succeeded: Duration = seconds(1..=YEAR_S).or(7 * DAY_S),
+        /// Jobs that were cancelled.
+        pub cancelled: Duration = seconds(1..=YEAR_S).or(7 * DAY_S),
+        /// Jobs that failed for good: long enough for someone to come back from holiday and redrive them.
+        pub dead: Duration = seconds(1..=YEAR_S).or(30 * DAY_S),
+        /// Runs without jobs, with their events.
+        pub runs: Duration = seconds(1..=YEAR_S).or(90 * DAY_S),
+    }
+}
+
+settings! {
+    /// Sources that the server reads by itself.
+    pub struct SourceSettings["source"] {
+        /// Directories under which a source may lie; without any, none is read, because callers of the API name them.
+        pub directories: Vec<PathBuf> = paths().or_empty(),
+        /// Whether URLs may lead to this machine and its networks; otherwise callers could read internal services.
+        pub allow_private_addresses: bool = flag().or(false),
+        /// Longest time to fetch one URL, redirects included.
+        pub timeout: Duration = millis(1..=HOUR_MS).or(30 * SECOND_MS),
+        /// Most files or URLs of one run; bounds what one mistaken path can set in motion.
+        pub documents_limit: usize = whole("documents", 1..=1_000_000).or(10_000_usize),
     }
 }
 
@@ -324,6 +412,8 @@ settings! {
     pub struct EventsSettings["events"] {
         /// Time between looks for new events where no notification came: the net under LISTEN/NOTIFY.
         pub poll: Duration = millis(10..=HOUR_MS).or(5 * SECOND_MS),
+        /// Shortest time between two states of a queue: faster than people read, rare enough for a busy queue.
+        pub queue_interval: Duration = millis(1..=MINUTE_MS).or(250_u64),
     }
 }
 

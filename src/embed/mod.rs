@@ -76,6 +76,11 @@ pub struct Embedders {
     default: Option<String>,
 }
 
+/// The provider in a model's name: what stands before its first slash.
+pub fn provider_of(model: &str) -> &str {
+    model.split_once('/').map_or(model, |(provider, _)| provider)
+}
+
 impl Embedders {
     /// With one more; the first is the default of new collections.
     #[must_use]

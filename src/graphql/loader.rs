@@ -10,10 +10,13 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::error::{Error, Result};
+use crate::queue::wait::{self, Wait, WaitSettings, Waiting};
 use crate::store::collections::Totals;
 use crate::store::documents::DocumentFilter;
 use crate::store::entity::{chunk, collection, document, embedding_space, ingestion_run, job};
-use crate::store::{TenantId, chunks, collections, documents, embeddings, jobs, runs, spaces};
+use crate::store::jobs::{AttemptRow, EventRow, StepRow};
+use crate::store::workers::WorkerRow;
+use crate::store::{TenantId, chunks, collections, documents, embeddings, jobs, runs, spaces, workers};
 
 /// Reads a tenant's rows.
 pub struct RowLoader {
@@ -75,6 +78,81 @@ loads!(
     /// A run by id.
     RunById => ingestion_run::Model, |l, ids| runs::by_ids(l.app.store.db(), l.tenant, &ids)
 );
+
+loads!(
+    /// A job by id.
+    JobById => job::Model, |l, ids| jobs::by_ids(l.app.store.db(), l.tenant, &ids)
+);
+loads!(
+    /// A job's attempts, by its id; only of jobs of the caller's.
+    AttemptsOf => Vec<AttemptRow>, |l, ids| jobs::attempts_of(l.app.store.db(), &ids, l.page_limit())
+);
+loads!(
+    /// What is stored of a job's steps, by its id; only of jobs of the caller's.
+    StepsOf => Vec<StepRow>, |l, ids| jobs::steps_of(l.app.store.db(), &ids)
+);
+loads!(
+    /// A worker process by id.
+    WorkerById => WorkerRow, |l, _ids| l.workers()
+);
+
+impl RowLoader {
+    fn page_limit(&self) -> u64 {
+        self.app.config.graphql.page_limit as u64
+    }
+
+    /// All of them: they are few.
+    async fn workers(&self) -> Result<HashMap<Uuid, WorkerRow>> {
+        Ok(workers::all(self.app.store.db()).await?.into_iter().map(|row| (row.id, row)).collect())
+    }
+}
+
+/// How a job waits.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct WaitOf(pub Waiting);
+
+impl Loader<WaitOf> for RowLoader {
+    type Value = Wait;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[WaitOf]) -> Result<HashMap<WaitOf, Wait>, Arc<Error>> {
+        let (store, config) = (&self.app.store, &self.app.config.queue);
+        let settings = WaitSettings { lease: config.lease, position_limit: config.position_limit };
+        let waiting: Vec<Waiting> = keys.iter().map(|key| key.0.clone()).collect();
+        let mut waits = wait::waits(store, self.tenant, &waiting, settings, self.app.now()).await.map_err(Arc::new)?;
+        Ok(waiting
+            .into_iter()
+            .filter_map(|job| Some((waits.remove(&job.id)?, job)))
+            .map(|(w, job)| (WaitOf(job), w))
+            .collect())
+    }
+}
+
+/// A page of a job's events.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct EventPage {
+    /// Whose.
+    pub job: Uuid,
+    /// After this number.
+    pub after: i64,
+    /// At most so many.
+    pub limit: u64,
+}
+
+impl Loader<EventPage> for RowLoader {
+    type Value = Vec<EventRow>;
+    type Error = Arc<Error>;
+
+    async fn load(&self, keys: &[EventPage]) -> Result<HashMap<EventPage, Self::Value>, Arc<Error>> {
+        let mut found = HashMap::new();
+        for ((after, limit), ids) in grouped(keys, |key| ((key.after, key.limit), key.job)) {
+            let pages =
+                jobs::events_of(self.app.store.db(), self.tenant, &ids, after, limit).await.map_err(Arc::new)?;
+            found.extend(pages.into_iter().map(|(job, page)| (EventPage { job, after, limit }, page)));
+        }
+        Ok(found)
+    }
+}
 
 /// A page of a document's chunks.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

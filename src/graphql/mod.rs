@@ -4,12 +4,14 @@
 mod check;
 mod context;
 mod fault;
+mod limits;
 mod loader;
 mod measure;
 mod mutation;
 mod nesting;
 mod page;
 mod query;
+mod schedules;
 mod subscription;
 mod types;
 

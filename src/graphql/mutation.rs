@@ -4,16 +4,22 @@ use async_graphql::{Context, Description, ID, InputObject, Object, SimpleObject}
 
 use super::context::ContextExt;
 use super::fault::{OrFault, Result};
+use super::limits::LimitMutation;
 use super::loader::NewestJobOf;
+use super::schedules::ScheduleMutation;
 use super::types::collection::{Collection, CreateCollectionInput, UpdateCollectionInput};
 use super::types::document::{Document, UpdateDocumentInput};
 use super::types::ingest::{IngestDocumentsInput, IngestDocumentsPayload, IngestedDocument};
-use super::types::job::Job;
+use super::types::job::{Job, JobsPayload, SelectJobsInput, SetJobPriorityInput};
+use super::types::queue::{Queue, QueueInput, QueuePayload};
 use super::types::run::Run;
+use crate::app::App;
 use crate::collection;
 use crate::error::Error;
 use crate::id::Kind;
+use crate::ingest::delete::delete;
 use crate::ingest::submit::{Submission, submit};
+use crate::queue::steer::{self, Steering};
 use crate::store::{Doing, collections, documents};
 
 /// Changing.
@@ -22,6 +28,16 @@ pub struct Mutation;
 
 #[Object(use_type_description)]
 impl Mutation {
+    #[graphql(flatten)]
+    async fn of_schedules(&self) -> ScheduleMutation {
+        ScheduleMutation
+    }
+
+    #[graphql(flatten)]
+    async fn of_limits(&self) -> LimitMutation {
+        LimitMutation
+    }
+
     /// Makes a collection.
     async fn create_collection(
         &self,
@@ -91,7 +107,7 @@ impl Mutation {
         })
     }
 
-    /// Changes a document's title or metadata. Its chunks and vectors stay.
+    /// Changes a document's title, metadata or time of expiry. Its chunks and vectors stay.
     async fn update_document(
         &self,
         ctx: &Context<'_>,
@@ -109,27 +125,80 @@ impl Mutation {
         Ok(DocumentPayload { document: Document(row) })
     }
 
-    /// Deletes a document with its chunks and vectors. A job that works on it ends without effect.
+    /// Deletes a document with its chunks and vectors, in any state. Jobs that work on it are cancelled first.
     async fn delete_document(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Which one.")] input: DeleteInput,
     ) -> Result<DeleteDocumentPayload> {
         let id = Kind::Document.decode("input.id", &input.id).or_fault()?;
-        let tx = ctx.app().store.begin().await.or_fault()?;
-        if !documents::delete(&tx, ctx.tenant(), id).await.or_fault()? {
+        if !delete(ctx.app(), ctx.tenant(), id).await.or_fault()? {
             return Err(Error::not_found("input.id", "document", &*input.id)).or_fault();
         }
-        tx.commit().await.doing("delete the document").or_fault()?;
         Ok(DeleteDocumentPayload { deleted_document_id: input.id })
     }
+
+    /// Ends jobs for good and undoes what they did: a document is as it was before. A running one writes nothing more
+    /// from now on. By a filter without states: every job that has not ended.
+    async fn cancel_jobs(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which.")] input: SelectJobsInput,
+    ) -> Result<JobsPayload> {
+        input.selection.steer(ctx, Steering::Cancel).await.or_fault()
+    }
+
+    /// Lets ended jobs run again, with their attempts anew and their finished steps kept; ends the pause of those that
+    /// wait for their next attempt. By a filter without states: `DEAD`, `CANCELLED` and `RETRYING` ones.
+    async fn retry_jobs(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which.")] input: SelectJobsInput,
+    ) -> Result<JobsPayload> {
+        let attempts = ctx.app().config.queue.max_attempts;
+        input.selection.steer(ctx, Steering::Retry { attempts }).await.or_fault()
+    }
+
+    /// Moves jobs before or behind others of their queue. By a filter without states: every job that has not ended.
+    async fn set_job_priority(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which, and where to.")] input: SetJobPriorityInput,
+    ) -> Result<JobsPayload> {
+        let (selection, steering) = input.checked().or_fault()?;
+        selection.steer(ctx, steering).await.or_fault()
+    }
+
+    /// Stops a queue from starting jobs. Running ones run on.
+    async fn pause_queue(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which one.")] input: QueueInput,
+    ) -> Result<QueuePayload> {
+        set_paused(ctx.app(), &input.name, true).await.or_fault()
+    }
+
+    /// Lets a paused queue go on.
+    async fn resume_queue(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which one.")] input: QueueInput,
+    ) -> Result<QueuePayload> {
+        set_paused(ctx.app(), &input.name, false).await.or_fault()
+    }
+}
+
+async fn set_paused(app: &App, name: &str, is_paused: bool) -> crate::error::Result<QueuePayload> {
+    Queue::of_name(app, "input.name", name).await?;
+    let changed = steer::set_paused(&app.store, name, is_paused).await?;
+    Ok(QueuePayload { queue: Queue::one(app, name).await?, changed })
 }
 
 /// What to delete.
 #[derive(InputObject)]
 pub struct DeleteInput {
     /// Which.
-    id: ID,
+    pub(super) id: ID,
 }
 
 /// A collection that was made or changed.

@@ -9,19 +9,24 @@ use uuid::Uuid;
 use super::check;
 use super::context::ContextExt;
 use super::fault::{OrFault, Result};
+use super::limits::LimitQuery;
 use super::loader::{CollectionById, DocumentById, RunById};
 use super::page::{self, Cursor};
+use super::schedules::ScheduleQuery;
 use super::types::chunk::Chunk;
 use super::types::collection::{Collection, CollectionTotal, page_cost};
 use super::types::document::Document;
-use super::types::job::Job;
+use super::types::job::{Job, JobFilterInput, JobTotal};
 use super::types::node::Node;
+use super::types::queue::Queue;
 use super::types::run::Run;
+use super::types::schedule::Schedule;
 use super::types::search::{SearchHit, SearchInfo, SearchInput, SearchPayload, SearchStage};
+use super::types::worker::Worker;
 use crate::id::{self, Kind};
 use crate::search;
 use crate::store::entity::{chunk, document};
-use crate::store::{chunks, collections, documents, jobs};
+use crate::store::{chunks, collections, documents, jobs, schedules, workers};
 
 /// Reading.
 #[derive(Description)]
@@ -29,6 +34,16 @@ pub struct Query;
 
 #[Object(use_type_description)]
 impl Query {
+    #[graphql(flatten)]
+    async fn of_schedules(&self) -> ScheduleQuery {
+        ScheduleQuery
+    }
+
+    #[graphql(flatten)]
+    async fn of_limits(&self) -> LimitQuery {
+        LimitQuery
+    }
+
     /// Anything by its global id; null where it is not there.
     async fn node(&self, ctx: &Context<'_>, #[graphql(desc = "A global id.")] id: ID) -> Result<Option<Node>> {
         let (kind, id) = id::decode_any("id", &id).or_fault()?;
@@ -47,6 +62,12 @@ impl Query {
                 let found = jobs::by_ids(app.store.db(), tenant, &[id]).await.or_fault()?;
                 found.into_values().next().map(|row| Job(row).into())
             }
+            Kind::Schedule => {
+                let found = schedules::by_ids(app.store.db(), tenant, &[id]).await.or_fault()?;
+                found.into_values().next().map(|row| Schedule(row).into())
+            }
+            // Nothing is shown of a tenant yet, and a worker is no node.
+            Kind::Tenant | Kind::Worker => None,
         })
     }
 
@@ -100,6 +121,41 @@ impl Query {
         let id = Kind::Job.decode("id", &id).or_fault()?;
         let found = jobs::by_ids(ctx.app().store.db(), ctx.tenant(), &[id]).await.or_fault()?;
         Ok(found.into_values().next().map(Job))
+    }
+
+    /// The jobs that a filter finds, newest first.
+    #[graphql(complexity = "page_cost(first, child_complexity)")]
+    async fn jobs(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which; without it all.")] filter: Option<JobFilterInput>,
+        #[graphql(default_with = "page::DEFAULT_FIRST", desc = "Jobs on the page, 1-100.")] first: i32,
+        #[graphql(desc = "Start after this cursor.")] after: Option<String>,
+    ) -> Result<Connection<String, Job, JobTotal, EmptyFields>> {
+        let (first, limit) = page::rows_to_read("first", first, ctx.app().config.graphql.page_limit).or_fault()?;
+        let cursor = page::id_after("after", after.as_deref()).or_fault()?;
+        let filter = filter.unwrap_or_default().checked(ctx, "filter").await.or_fault()?;
+        let rows = jobs::page(ctx.app().store.db(), ctx.tenant(), &filter, cursor, limit).await.or_fault()?;
+        Ok(page::connection(rows, first, cursor.is_some(), JobTotal::of(filter), |row| Cursor::Id(row.id)))
+    }
+
+    /// Every queue, in order of their names.
+    #[graphql(complexity = "10 * child_complexity + 1")]
+    async fn queues(&self, ctx: &Context<'_>) -> Result<Vec<Queue>> {
+        Queue::all(ctx.app()).await.or_fault()
+    }
+
+    /// A queue by its name.
+    async fn queue(&self, ctx: &Context<'_>, #[graphql(desc = "Its name.")] name: String) -> Result<Queue> {
+        Queue::of_name(ctx.app(), "name", &name).await.or_fault()
+    }
+
+    /// Every worker process that told of itself, oldest first. One that ends in order takes its leave; one that is lost
+    /// is forgotten after a while.
+    #[graphql(complexity = "10 * child_complexity + 1")]
+    async fn workers(&self, ctx: &Context<'_>) -> Result<Vec<Worker>> {
+        let rows = workers::all(ctx.app().store.db()).await.or_fault()?;
+        Ok(rows.into_iter().map(Worker).collect())
     }
 
     /// A run by its id; null where it is not there.

@@ -4,7 +4,9 @@
 //! `chunk` are pure: bytes to text, text to chunks. `vectors` stores the vectors that callers bring.
 
 pub mod chunk;
+pub mod delete;
 pub mod load;
+pub mod pull;
 pub mod submit;
 mod vectors;
 pub mod work;

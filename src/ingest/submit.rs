@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -50,6 +51,8 @@ pub struct NewDocument {
     pub tags: Vec<String>,
     /// A JSON object.
     pub metadata: Option<Json>,
+    /// When it shall be deleted.
+    pub expires_at: Option<DateTime<Utc>>,
 }
 
 /// A document's content.
@@ -112,15 +115,37 @@ struct Prepared {
 
 /// Takes documents in. Nothing is written where one of them is refused.
 pub async fn submit(app: &App, tenant: TenantId, submission: Submission) -> Result<Submitted> {
+    let taken = take_in(app, tenant, submission).await?;
+    let (tx, submitted) = (taken.tx, taken.submitted);
+    tx.commit().await.doing("take the documents in")?;
+    Ok(submitted)
+}
+
+/// As [`submit`]; but where every document is unchanged, nothing is written and there is no run.
+pub async fn submit_changed(app: &App, tenant: TenantId, submission: Submission) -> Result<Submitted> {
+    let taken = take_in(app, tenant, submission).await?;
+    if taken.submitted.documents.iter().any(|(outcome, _)| *outcome != Outcome::Unchanged) {
+        taken.tx.commit().await.doing("take the documents in")?;
+    }
+    Ok(taken.submitted)
+}
+
+/// A submission that is written, and not committed yet.
+struct Taken {
+    tx: crate::store::Transaction,
+    submitted: Submitted,
+}
+
+async fn take_in(app: &App, tenant: TenantId, submission: Submission) -> Result<Taken> {
     let collection = submission.collection_id;
     let space = spaces::active(app.store.db(), tenant, "input.collectionId", collection).await?;
     check_count(app, &submission.documents)?;
-    let prepared = prepare_all(app, submission.documents, space).await?;
+    let prepared = prepare_all(app, submission.documents, space.clone()).await?;
 
     let tx = app.store.begin().await?;
     collections::lock(&tx, tenant, "input.collectionId", collection).await?;
     let known = known_documents(&tx, collection, &prepared).await?;
-    let plan = Plan::make(app, tenant, collection, prepared, known);
+    let plan = Plan::make(app, tenant, &space, prepared, known);
     let run = plan.run.clone();
     documents::upsert(&tx, plan.rows).await?;
     documents::insert_contents(&tx, plan.contents).await?;
@@ -130,8 +155,7 @@ pub async fn submit(app: &App, tenant: TenantId, submission: Submission) -> Resu
     let accepted = Happening { done: count(unchanged), ..Happening::new(EventKind::RunAccepted) };
     runs::append(&tx, run.id, accepted).await?;
     let run = runs::by_ids(&tx, tenant, &[run.id]).await?.remove(&run.id).unwrap_or(run);
-    tx.commit().await.doing("take the documents in")?;
-    Ok(Submitted { run, documents: plan.outcomes })
+    Ok(Taken { tx, submitted: Submitted { run, documents: plan.outcomes } })
 }
 
 fn count(n: usize) -> i32 {
@@ -182,10 +206,8 @@ fn prepare(
             (text.into_bytes(), kind.as_str().to_owned(), None, None)
         }
         Source::File { bytes, name, content_type: uploaded } => {
-            let by_name = ContentType::from_path(name.as_ref());
-            let told = given.content_type.clone().or(uploaded.filter(|_| by_name.is_none()));
-            let kind = content_type(field, told.as_deref(), by_name.unwrap_or(ContentType::PlainText))?;
-            check_bytes(&format!("{field}.source.upload"), &bytes, limits.document_limit_bytes)?;
+            let told = given.content_type.as_deref();
+            let kind = check_file(field, (&name, uploaded), told, &bytes, limits)?;
             (bytes, kind.as_str().to_owned(), None, None)
         }
         Source::Chunks(chunks) => {
@@ -208,6 +230,21 @@ fn prepare(
     hasher.update(vectors.as_deref().unwrap_or_default());
     let hash = hasher.finalize().to_vec();
     Ok(Prepared { hash, content_type, size: original.len(), original, body, vectors, given })
+}
+
+/// The format of a file with the name and content type that came with it; `told` goes before both.
+pub(super) fn check_file(
+    field: &str,
+    (name, uploaded): (&str, Option<String>),
+    told: Option<&str>,
+    bytes: &[u8],
+    limits: &crate::config::IngestSettings,
+) -> Result<ContentType> {
+    let by_name = ContentType::from_path(name.as_ref());
+    let uploaded = uploaded.filter(|_| by_name.is_none());
+    let kind = content_type(field, told.or(uploaded.as_deref()), by_name.unwrap_or(ContentType::PlainText))?;
+    check_bytes(&format!("{field}.source.upload"), bytes, limits.document_limit_bytes)?;
+    Ok(kind)
 }
 
 fn content_type(field: &str, told: Option<&str>, otherwise: ContentType) -> Result<ContentType> {
@@ -280,14 +317,29 @@ fn check_chunks(
 struct Known {
     by_source: HashMap<String, Document>,
     by_content: HashMap<Vec<u8>, Document>,
+    /// What readers saw of each before this call, where that is something else than what its newest version brought.
+    attributes: HashMap<Uuid, Json>,
+}
+
+impl Known {
+    /// What the document goes back to when its new version is cancelled: the attributes of the indexed version.
+    fn shown_before(&self, row: &Document) -> Option<Json> {
+        self.attributes.get(&row.id).cloned()
+    }
 }
 
 async fn known_documents(db: &crate::store::Transaction, collection: Uuid, prepared: &[Prepared]) -> Result<Known> {
     let sources = prepared.iter().filter_map(|document| document.given.source_uri.clone()).collect();
     let without_source = prepared.iter().filter(|document| document.given.source_uri.is_none());
     let hashes = without_source.map(|document| document.hash.clone()).collect();
-    let mut known = Known { by_source: HashMap::new(), by_content: HashMap::new() };
-    for row in documents::same_as(db, collection, sources, hashes).await? {
+    let rows = documents::same_as(db, collection, sources, hashes).await?;
+    let (shown, waiting): (Vec<_>, Vec<_>) =
+        rows.iter().filter(|row| row.indexed_version > 0).partition(|row| row.status == Status::Indexed);
+    let waiting: Vec<Uuid> = waiting.into_iter().map(|row: &Document| row.id).collect();
+    let mut attributes = documents::other_attributes(db, &waiting).await?;
+    attributes.extend(shown.into_iter().map(|row| (row.id, documents::attributes(row))));
+    let mut known = Known { by_source: HashMap::new(), by_content: HashMap::new(), attributes };
+    for row in rows {
         match row.source_uri.clone() {
             Some(uri) => known.by_source.insert(uri, row),
             None => known.by_content.insert(row.content_hash.clone(), row),
@@ -306,8 +358,8 @@ struct Plan {
 }
 
 impl Plan {
-    fn make(app: &App, tenant: TenantId, collection: Uuid, prepared: Vec<Prepared>, mut known: Known) -> Self {
-        let at = app.now();
+    fn make(app: &App, tenant: TenantId, space: &Space, prepared: Vec<Prepared>, mut known: Known) -> Self {
+        let (at, collection) = (app.now(), space.collection_id);
         let run = new_run(tenant, collection, prepared.len(), at);
         let mut plan = Self { run, outcomes: Vec::new(), rows: Vec::new(), contents: Vec::new(), jobs: Vec::new() };
         for document in prepared {
@@ -320,14 +372,23 @@ impl Plan {
             if row.source_uri.is_none() {
                 known.by_content.insert(row.content_hash.clone(), row.clone());
             }
-            plan.add(app, outcome, row, document);
+            let before = known.shown_before(&row);
+            plan.add(app, space, outcome, row, document, before);
         }
         plan
     }
 
-    fn add(&mut self, app: &App, outcome: Outcome, row: Document, document: Prepared) {
+    fn add(
+        &mut self,
+        app: &App,
+        space: &Space,
+        outcome: Outcome,
+        row: Document,
+        document: Prepared,
+        before: Option<Json>,
+    ) {
         if outcome != Outcome::Unchanged {
-            self.jobs.push(work::job(app, &row, self.run.id));
+            self.jobs.push(work::job(app, &row, space, self.run.id));
             self.contents.push(document_content::Model {
                 document_id: row.id,
                 version: row.version,
@@ -335,6 +396,7 @@ impl Plan {
                 original: document.original,
                 body: document.body,
                 vectors: document.vectors,
+                other_attributes: before,
             });
         }
         // One row per statement and id: a repeated document writes its last attributes.
@@ -344,7 +406,7 @@ impl Plan {
     }
 }
 
-fn new_run(tenant: TenantId, collection: Uuid, documents: usize, at: chrono::DateTime<chrono::Utc>) -> Run {
+fn new_run(tenant: TenantId, collection: Uuid, documents: usize, at: DateTime<Utc>) -> Run {
     Run {
         id: Uuid::now_v7(),
         tenant_id: tenant,
@@ -360,6 +422,7 @@ fn new_run(tenant: TenantId, collection: Uuid, documents: usize, at: chrono::Dat
         created_at: at,
         started_at: None,
         finished_at: None,
+        documents_cancelled: 0,
     }
 }
 
@@ -369,7 +432,7 @@ fn decide(
     collection: Uuid,
     document: &Prepared,
     same: Option<Document>,
-    at: chrono::DateTime<chrono::Utc>,
+    at: DateTime<Utc>,
 ) -> (Outcome, Document) {
     let given = &document.given;
     let Some(mut row) = same else { return (Outcome::Accepted, new_row(tenant, collection, document, at)) };
@@ -377,6 +440,7 @@ fn decide(
     row.title = given.title.clone().or(row.title);
     row.author = given.author.clone().or(row.author);
     row.metadata = given.metadata.clone().unwrap_or(row.metadata);
+    row.expires_at = given.expires_at.or(row.expires_at);
     if !given.tags.is_empty() {
         row.tags.clone_from(&given.tags);
     }
@@ -394,7 +458,7 @@ fn decide(
     (if is_same_content { Outcome::Accepted } else { Outcome::Replaced }, row)
 }
 
-fn new_row(tenant: TenantId, collection: Uuid, document: &Prepared, at: chrono::DateTime<chrono::Utc>) -> Document {
+fn new_row(tenant: TenantId, collection: Uuid, document: &Prepared, at: DateTime<Utc>) -> Document {
     let given = &document.given;
     Document {
         id: Uuid::now_v7(),
@@ -419,6 +483,7 @@ fn new_row(tenant: TenantId, collection: Uuid, document: &Prepared, at: chrono::
         created_at: at,
         updated_at: at,
         indexed_at: None,
+        expires_at: given.expires_at,
     }
 }
 

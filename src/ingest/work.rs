@@ -1,4 +1,4 @@
-//! The job that indexes one version of one document: load, chunk, embed what has no vector yet, show the version.
+//! The job that indexes one version of one document, in three steps: load and cut, embed, publish.
 //!
 //! Each step commits, so a killed worker's successor goes on where it stopped and a vector once made is kept. A
 //! document that fits one batch takes a single transaction. Every transaction changes the job's row under its lease,
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use metrics::{counter, histogram};
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -20,10 +20,11 @@ use super::{QUEUE, vectors};
 use crate::app::App;
 use crate::embed::{Embedder, Purpose, Tokenize};
 use crate::error::{Code, Error, Result};
-use crate::queue::{ActiveJob, Handler, payload};
+use crate::queue::{ActiveJob, Handler, Step, StepEnd, payload};
 use crate::store::entity::document::{Model as Document, Status};
+use crate::store::entity::job::{self, JobState};
 use crate::store::entity::run_event::EventKind;
-use crate::store::entity::{chunk as chunk_row, document_content, embedding, embedding_space::Model as Space, job};
+use crate::store::entity::{chunk as chunk_row, document_content, embedding, embedding_space::Model as Space};
 use crate::store::runs::{Happening, append};
 use crate::store::{Doing, Transaction, chunks, collections, documents, embeddings, jobs, spaces};
 
@@ -46,23 +47,25 @@ struct Payload {
     run_id: Uuid,
 }
 
-/// The job of a document's newest version.
-pub fn job(app: &App, document: &Document, run: Uuid) -> jobs::NewJob {
+/// The job of a document's newest version, whose vectors the space's model makes.
+pub fn job(app: &App, document: &Document, space: &Space, run: Uuid) -> jobs::NewJob {
     let payload = Payload { document_id: document.id, version: document.version, run_id: run };
+    let payload = serde_json::to_value(payload).expect("a payload of ids is JSON");
     jobs::NewJob {
-        id: Uuid::now_v7(),
-        queue: QUEUE,
-        kind: KIND,
-        payload: serde_json::to_value(payload).expect("a payload of ids is JSON"),
-        payload_version: VERSION,
-        max_attempts: app.config.queue.max_attempts,
-        unique_key: None,
+        provider: space.model.as_deref().map(|model| crate::embed::provider_of(model).to_owned()),
         collection_id: Some(document.collection_id),
         document_id: Some(document.id),
         run_id: Some(run),
-        at: app.now(),
+        ..jobs::NewJob::new(QUEUE, KIND, (VERSION, payload), app.config.queue.max_attempts, app.now())
     }
 }
+
+/// Loads and cuts; a document that fits one batch is indexed at once, and the other steps have nothing left to do.
+const LOAD: &str = "load";
+/// Makes the vectors, batch by batch.
+const EMBED: &str = "embed";
+/// Shows the version.
+const PUBLISH: &str = "publish";
 
 /// Runs such jobs.
 pub struct IngestDocument {
@@ -78,10 +81,28 @@ impl IngestDocument {
 
 #[async_trait]
 impl Handler for IngestDocument {
-    async fn run(&self, job: &ActiveJob) -> Result<()> {
+    fn steps(&self) -> Vec<Step> {
+        let config = &self.app.config.ingest;
+        let load =
+            Step { timeout: Some(config.load_timeout), max_attempts: Some(config.load_attempts), ..Step::new(LOAD) };
+        vec![load, Step::new(EMBED), Step::new(PUBLISH)]
+    }
+
+    async fn run(&self, job: &ActiveJob, step: &'static str) -> Result<StepEnd> {
         let payload: Payload = payload(&job.row, VERSION)?;
-        let Some(work) = Work::begin(&self.app, job, payload).await? else { return Ok(()) };
-        work.run().await
+        let Some(work) = Work::begin(&self.app, job, payload).await? else { return Ok(StepEnd::JobEnded) };
+        match step {
+            LOAD => work.load().await,
+            EMBED => work.embed_rest().await,
+            _ => work.publish().await,
+        }
+    }
+
+    async fn lock(&self, tx: &Transaction, job: &job::Model) -> Result<()> {
+        if let Some(document) = job.document_id {
+            documents::lock(tx, job.tenant_id, document).await?;
+        }
+        Ok(())
     }
 
     async fn on_retry(&self, tx: &Transaction, job: &job::Model, error: &Error) -> Result<()> {
@@ -91,6 +112,53 @@ impl Handler for IngestDocument {
     async fn on_dead(&self, tx: &Transaction, job: &job::Model, error: &Error) -> Result<()> {
         tell_failure(&self.app, tx, job, error, EventKind::DocumentFailed).await
     }
+
+    async fn on_cancel(&self, tx: &Transaction, job: &job::Model) -> Result<()> {
+        let mut told = Happening { cancelled: 1, ..Happening::new(EventKind::DocumentCancelled) };
+        if let Some(document) = current(tx, job).await? {
+            let status = documents::take_back(tx, &document, self.app.now()).await?;
+            told.document = Some((document.id, status, document.chunk_count));
+        }
+        jobs::forget_steps(tx, job.id).await?;
+        counter!("vectorforge_ingest_documents_total", "outcome" => "cancelled").increment(1);
+        match job.run_id {
+            Some(run) => append(tx, run, told).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn on_redrive(&self, tx: &Transaction, job: &job::Model) -> Result<Option<String>> {
+        let Some(document) = current(tx, job).await? else {
+            return Ok(Some("the document was deleted or has a newer version".to_owned()));
+        };
+        if job.state == JobState::Cancelled {
+            documents::swap_attributes(tx, document.id, document.version).await?;
+        }
+        documents::set_status(tx, document.id, Status::Pending, None, self.app.now()).await?;
+        let told = Happening {
+            document: Some((document.id, Status::Pending, document.chunk_count)),
+            done: -i32::from(job.state == JobState::Succeeded),
+            failed: -i32::from(job.state == JobState::Dead),
+            cancelled: -i32::from(job.state == JobState::Cancelled),
+            ..Happening::new(EventKind::DocumentRedriven)
+        };
+        if let Some(run) = job.run_id {
+            append(tx, run, told).await?;
+        }
+        Ok(None)
+    }
+}
+
+/// The document that the job is about, locked, unless it is gone or has a newer version.
+async fn current(tx: &Transaction, job: &job::Model) -> Result<Option<Document>> {
+    let Some(id) = job.document_id else { return Ok(None) };
+    let document = documents::lock(tx, job.tenant_id, id).await?;
+    let payload: Option<Payload> = payload(job, VERSION).ok();
+    Ok(document.filter(|document| match &payload {
+        Some(payload) => payload.version == document.version,
+        // Which version it is for cannot be read: then it is the one that waits.
+        None => matches!(document.status, Status::Pending | Status::Processing),
+    }))
 }
 
 /// Writes a failed attempt into document and run. A document that is gone or has a newer version is left alone, but
@@ -99,16 +167,7 @@ async fn tell_failure(app: &App, tx: &Transaction, job: &job::Model, error: &Err
     let Some(run) = job.run_id else { return Ok(()) };
     let is_final = kind == EventKind::DocumentFailed;
     let told = (error.code.as_str(), error.message.as_str());
-    let payload: Option<Payload> = payload(job, VERSION).ok();
-    let document = match job.document_id {
-        Some(id) => documents::lock(tx, job.tenant_id, id).await?,
-        None => None,
-    };
-    let current = document.filter(|document| match &payload {
-        Some(payload) => payload.version == document.version,
-        // Which version it is for cannot be read: then it is the one that waits.
-        None => matches!(document.status, Status::Pending | Status::Processing),
-    });
+    let current = current(tx, job).await?;
     let status = if is_final { Status::Error } else { Status::Pending };
     if let Some(document) = &current {
         documents::set_status(tx, document.id, status, Some(told), app.now()).await?;
@@ -125,7 +184,7 @@ async fn tell_failure(app: &App, tx: &Transaction, job: &job::Model, error: &Err
     append(tx, run, happening).await
 }
 
-/// One attempt at one version.
+/// One step at one version.
 struct Work<'a> {
     app: &'a App,
     job: &'a ActiveJob,
@@ -133,7 +192,6 @@ struct Work<'a> {
     document: Document,
     space: Space,
     embedder: Option<Arc<dyn Embedder>>,
-    content: document_content::Model,
 }
 
 /// Chunks of a version with the vectors that are there.
@@ -144,7 +202,7 @@ struct Batch {
 }
 
 impl<'a> Work<'a> {
-    /// Marks the document as being worked on. `None` where there is nothing to do any more.
+    /// Marks the document as being worked on. `None` where there is nothing to do any more; then the job has ended.
     async fn begin(app: &'a App, job: &'a ActiveJob, payload: Payload) -> Result<Option<Self>> {
         let row = &job.row;
         let tx = app.store.begin().await?;
@@ -153,43 +211,46 @@ impl<'a> Work<'a> {
             supersede(tx, row, payload.run_id).await?;
             return Ok(None);
         };
-        let content = documents::content(&tx, document.id, document.version).await?;
-        let content = content.ok_or_else(|| Error::internal("read the document", anyhow::anyhow!("no content")))?;
         let space = spaces::active(&tx, row.tenant_id, "job.document", document.collection_id).await?;
         jobs::confirm(&tx, row).await?;
-        document.status = Status::Processing;
-        documents::set_status(&tx, document.id, document.status, None, app.now()).await?;
-        let happening = Happening {
-            document: Some((document.id, document.status, document.chunk_count)),
-            ..Happening::new(EventKind::DocumentStarted)
-        };
-        append(&tx, payload.run_id, happening).await?;
+        // Otherwise an earlier step has told.
+        if document.status != Status::Processing {
+            document.status = Status::Processing;
+            documents::set_status(&tx, document.id, document.status, None, app.now()).await?;
+            let happening = Happening {
+                document: Some((document.id, document.status, document.chunk_count)),
+                ..Happening::new(EventKind::DocumentStarted)
+            };
+            append(&tx, payload.run_id, happening).await?;
+        }
         tx.commit().await.doing("start the document")?;
         let embedder = match &space.model {
             Some(model) => Some(Arc::clone(app.embedders.get(model)?)),
             None => None,
         };
-        Ok(Some(Self { app, job, run: payload.run_id, document, space, embedder, content }))
+        Ok(Some(Self { app, job, run: payload.run_id, document, space, embedder }))
     }
 
-    async fn run(self) -> Result<()> {
-        let (known, embedded) =
-            chunks::progress(self.app.store.db(), self.document.id, self.document.version, self.space.id).await?;
+    async fn load(&self) -> Result<StepEnd> {
+        let (known, _) = self.progress().await?;
         if known > 0 {
-            tracing::info!(document = %self.document.id, known, embedded, "going on with a document");
-            return self.embed_rest(known, embedded).await;
+            return Ok(StepEnd::Done(json!({ "chunks": known })));
         }
-        let (loaded, cut) = self.cut().await?;
-        let body = (!loaded.is_verbatim(&self.content.original) && self.content.body.is_none()).then_some(loaded.text);
+        let content = documents::content(self.app.store.db(), self.document.id, self.document.version).await?;
+        let content = content.ok_or_else(|| Error::internal("read the document", anyhow::anyhow!("no content")))?;
+        let (loaded, cut) = self.cut(&content).await?;
+        let body = (!loaded.is_verbatim(&content.original) && content.body.is_none()).then_some(loaded.text);
         let rows = self.rows(cut);
-        let total = u32::try_from(rows.len()).unwrap_or(u32::MAX);
         if rows.len() <= self.app.config.embedding.batch_size || self.is_ready_made() {
-            return self.index_at_once(rows, body, loaded.title).await;
+            self.index_at_once(rows, content.vectors.as_deref(), body, loaded.title).await?;
+            return Ok(StepEnd::JobEnded);
         }
-        if !self.write_chunks(rows, body, loaded.title).await? {
-            return Ok(());
-        }
-        self.embed_rest(total, 0).await
+        self.write_chunks(rows, body, loaded.title).await
+    }
+
+    /// Chunks of the version, and those that have their vector.
+    async fn progress(&self) -> Result<(u32, u32)> {
+        chunks::progress(self.app.store.db(), self.document.id, self.document.version, self.space.id).await
     }
 
     /// Whether every chunk came with its vector: then there is no work that a crash could waste.
@@ -202,7 +263,7 @@ impl<'a> Work<'a> {
     }
 
     /// Text and chunks, made on a thread that may block.
-    async fn cut(&self) -> Result<(Loaded, Vec<Chunk>)> {
+    async fn cut(&self, content: &document_content::Model) -> Result<(Loaded, Vec<Chunk>)> {
         let db = self.app.store.db();
         let collection = collections::by_ids(db, self.document.tenant_id, &[self.document.collection_id]).await?;
         let collection = collection.into_values().next().ok_or_else(Error::interrupted)?;
@@ -212,7 +273,7 @@ impl<'a> Work<'a> {
             Some(embedder) => Some(embedder.tokenizer().await?),
             None => None,
         };
-        let (content, content_type) = (self.content.clone(), self.document.content_type.clone());
+        let (content, content_type) = (content.clone(), self.document.content_type.clone());
         let work = move || cut(&content, &content_type, &settings, tokenizer.as_deref());
         let started = Instant::now();
         let (loaded, chunks, loading) =
@@ -251,10 +312,11 @@ impl<'a> Work<'a> {
     async fn index_at_once(
         &self,
         rows: Vec<chunk_row::Model>,
+        vectors: Option<&[u8]>,
         body: Option<String>,
         title: Option<String>,
     ) -> Result<()> {
-        let batch = self.embed(rows).await?;
+        let batch = self.embed(rows, vectors).await?;
         let count = i32::try_from(batch.chunks.len()).unwrap_or(i32::MAX);
         let started = Instant::now();
         let tx = self.app.store.begin().await?;
@@ -272,23 +334,23 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// False as in [`Self::commit_batch`].
     async fn write_chunks(
         &self,
         rows: Vec<chunk_row::Model>,
         body: Option<String>,
         title: Option<String>,
-    ) -> Result<bool> {
+    ) -> Result<StepEnd> {
         let started = Instant::now();
         let count = i32::try_from(rows.len()).unwrap_or(i32::MAX);
         let tx = self.app.store.begin().await?;
         if !self.is_newest(&tx).await? {
             supersede(tx, &self.job.row, self.run).await?;
-            return Ok(false);
+            return Ok(StepEnd::JobEnded);
         }
         self.write_text(&tx, body, title).await?;
         chunks::insert(&tx, rows).await?;
         jobs::set_progress(&tx, &self.job.row, 0, count.unsigned_abs(), UNIT).await?;
+        jobs::finish_step(&tx, &self.job.row, LOAD, json!({ "chunks": count }), Some(EMBED)).await?;
         let happening = Happening {
             document: Some((self.document.id, Status::Processing, count)),
             chunks: count,
@@ -297,30 +359,40 @@ impl<'a> Work<'a> {
         append(&tx, self.run, happening).await?;
         tx.commit().await.doing("write chunks")?;
         stage("write", started.elapsed().as_secs_f64());
-        Ok(true)
+        Ok(StepEnd::Stored)
     }
 
-    /// Embeds batch by batch what has no vector yet, then shows the version.
-    async fn embed_rest(&self, total: u32, mut done: u32) -> Result<()> {
+    /// Embeds batch by batch what has no vector yet.
+    async fn embed_rest(&self) -> Result<StepEnd> {
+        let (total, mut done) = self.progress().await?;
+        if done > 0 {
+            tracing::info!(document = %self.document.id, total, done, "going on with a document");
+        }
         let size = self.app.config.embedding.batch_size as u64;
         let (db, document) = (self.app.store.db(), &self.document);
+        let brought = documents::vectors(db, document.id, document.version).await?;
         loop {
             self.job.check()?;
             let rows = chunks::without_vector(db, document.id, document.version, self.space.id, size).await?;
             if rows.is_empty() {
-                break;
+                return Ok(StepEnd::Done(json!({ "chunks": total })));
             }
-            let batch = self.embed(rows).await?;
+            let batch = self.embed(rows, brought.as_deref()).await?;
             done += u32::try_from(batch.chunks.len()).unwrap_or(u32::MAX);
             if !self.commit_batch(&batch, done, total).await? {
-                return Ok(());
+                return Ok(StepEnd::JobEnded);
             }
         }
+    }
+
+    async fn publish(&self) -> Result<StepEnd> {
         let tx = self.app.store.begin().await?;
-        if !self.is_newest(&tx).await? {
-            return supersede(tx, &self.job.row, self.run).await;
+        if self.is_newest(&tx).await? {
+            self.finish(tx, Happening::new(EventKind::DocumentIndexed)).await?;
+        } else {
+            supersede(tx, &self.job.row, self.run).await?;
         }
-        self.finish(tx, Happening::new(EventKind::DocumentIndexed)).await
+        Ok(StepEnd::JobEnded)
     }
 
     /// False where nobody waits for this version any more; then the job has ended.
@@ -346,11 +418,9 @@ impl<'a> Work<'a> {
     }
 
     /// The vectors of some chunks: those that the caller brought, the rest made by the model.
-    async fn embed(&self, rows: Vec<chunk_row::Model>) -> Result<Batch> {
+    async fn embed(&self, rows: Vec<chunk_row::Model>, brought: Option<&[u8]>) -> Result<Batch> {
         let dimensions = self.dimensions();
-        let brought = |row: &chunk_row::Model| {
-            vectors::decode(self.content.vectors.as_deref()?, dimensions, usize::try_from(row.index).ok()?)
-        };
+        let brought = |row: &chunk_row::Model| vectors::decode(brought?, dimensions, usize::try_from(row.index).ok()?);
         let mut vectors: Vec<Option<Vec<f32>>> = rows.iter().map(brought).collect();
         let missing: Vec<usize> = (0..rows.len()).filter(|&index| vectors[index].is_none()).collect();
         let mut tokens = 0;

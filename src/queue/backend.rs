@@ -4,7 +4,7 @@
 //! leases are renewed by [`super::leases`], and a job's end is written by its handler. What is left for apalis is
 //! fetching, running and draining.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,11 +14,14 @@ use apalis_core::task::Task;
 use apalis_core::worker::context::WorkerContext;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::layer::util::Identity;
+use uuid::Uuid;
 
+use super::take::take;
 use super::{ActiveJob, Leases};
 use crate::error::Result;
-use crate::store::listen::{JOBS_CHANNEL, Signals};
-use crate::store::{Store, jobs};
+use crate::store::jobs::Claim;
+use crate::store::listen::{JOB_EVENTS_CHANNEL, JOBS_CHANNEL, Signals, Waiter};
+use crate::store::{Store, queues};
 
 /// A taken job with the slot that it occupies until it is dropped.
 #[derive(Debug, Clone)]
@@ -28,6 +31,10 @@ pub struct TakenJob {
     _slot: Arc<OwnedSemaphorePermit>,
 }
 
+/// How long a free slot waits for others while some are taken. Short jobs end together, and one statement takes the next
+/// ones for all of them; long jobs do not notice.
+const GATHER: Duration = Duration::from_millis(1);
+
 /// Takes jobs of one queue, never more than can start at once.
 #[derive(Debug, Clone)]
 pub struct JobSource {
@@ -36,7 +43,10 @@ pub struct JobSource {
     signals: Signals,
     leases: Leases,
     slots: Arc<Semaphore>,
+    concurrency: usize,
     poll: Duration,
+    /// Tenants take turns; this one was served last.
+    last_tenant: Arc<Mutex<Uuid>>,
 }
 
 impl JobSource {
@@ -49,11 +59,14 @@ impl JobSource {
         concurrency: usize,
         poll: Duration,
     ) -> Self {
-        Self { queue, store, signals, leases, slots: Arc::new(Semaphore::new(concurrency)), poll }
+        let slots = Arc::new(Semaphore::new(concurrency));
+        Self { queue, store, signals, leases, slots, concurrency, poll, last_tenant: Arc::default() }
     }
 
     /// Waits until there is a job and a slot for it. A database that does not answer is waited for.
     async fn take(&self) -> Vec<TakenJob> {
+        // Under limits and circuits also the end of another job makes room.
+        let mut ends: Option<Waiter> = None;
         loop {
             let slots = self.free_slots().await;
             let mut waiter = self.signals.join(JOBS_CHANNEL, self.queue);
@@ -62,26 +75,50 @@ impl JobSource {
                 Ok(_) => {}
                 Err(error) => tracing::warn!(queue = self.queue, cause = ?error.cause, "{error}"),
             }
-            let _ = tokio::time::timeout(self.poll, waiter.signal()).await;
+            if ends.is_none() && self.is_under_rules().await {
+                // Looks again: a job may have ended before this listened.
+                ends = Some(self.signals.join(JOB_EVENTS_CHANNEL, self.queue));
+                continue;
+            }
+            let end = async {
+                match &mut ends {
+                    Some(ends) => ends.signal().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = waiter.signal() => {}
+                () = end => {}
+                () = tokio::time::sleep(self.poll) => {}
+            }
         }
     }
 
-    /// At least one slot, and as many more as are free.
+    async fn is_under_rules(&self) -> bool {
+        let obstacles = queues::obstacles(self.store.db(), self.queue).await;
+        obstacles.is_ok_and(|obstacles| obstacles.has_rules && !obstacles.is_paused)
+    }
+
+    /// At least one slot, and as many more as are free within a moment.
     async fn free_slots(&self) -> Vec<OwnedSemaphorePermit> {
         let acquire = || self.slots.clone().acquire_owned();
         let mut slots = vec![acquire().await.expect("the semaphore is never closed")];
+        let others = u32::try_from(self.concurrency - 1).unwrap_or(u32::MAX);
+        let _ = tokio::time::timeout(GATHER, self.slots.acquire_many(others)).await;
         slots.extend(std::iter::from_fn(|| self.slots.clone().try_acquire_owned().ok()));
         slots
     }
 
     async fn lease(&self, slots: Vec<OwnedSemaphorePermit>) -> Result<Vec<TakenJob>> {
-        let Leases { holder, duration, .. } = &self.leases;
-        let rows = jobs::lease(self.store.db(), self.queue, *holder, *duration, slots.len()).await?;
-        let taken = rows.into_iter().zip(slots).map(|(row, slot)| TakenJob {
-            job: ActiveJob { stop: self.leases.watch(&row), row },
-            _slot: Arc::new(slot),
-        });
-        Ok(taken.collect())
+        let after_tenant = *self.last_tenant.lock().unwrap_or_else(PoisonError::into_inner);
+        let Leases { holder, duration: lease, .. } = self.leases;
+        let claim = Claim { queue: self.queue, holder, lease, limit: slots.len(), after_tenant };
+        let rows = take(&self.store, claim).await?;
+        if let Some(last) = rows.last() {
+            *self.last_tenant.lock().unwrap_or_else(PoisonError::into_inner) = last.tenant_id;
+        }
+        let watched = rows.into_iter().map(|row| ActiveJob { stop: self.leases.watch(&row), row });
+        Ok(watched.zip(slots).map(|(job, slot)| TakenJob { job, _slot: Arc::new(slot) }).collect())
     }
 }
 

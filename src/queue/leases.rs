@@ -8,9 +8,11 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Handlers, settle};
-use crate::error::{Code, Error, Result};
+use super::settle::Settler;
+use crate::error::{Code, Result};
 use crate::store::entity::job;
+use crate::store::listen::{JOBS_CHANNEL, LOST, Signals};
+use crate::store::workers::{self, WorkerCard};
 use crate::store::{Store, jobs};
 
 /// The leases that this process holds.
@@ -21,7 +23,7 @@ pub struct Leases {
     /// How long a lease lasts without renewal.
     pub duration: Duration,
     stop: CancellationToken,
-    held: Arc<Mutex<HashMap<(Uuid, i32), CancellationToken>>>,
+    held: Arc<Mutex<HashMap<(Uuid, Uuid), CancellationToken>>>,
 }
 
 impl Leases {
@@ -33,13 +35,13 @@ impl Leases {
     /// Notes a job taken; the token is cancelled when the lease is lost or the process stops.
     pub(super) fn watch(&self, job: &job::Model) -> CancellationToken {
         let token = self.stop.child_token();
-        self.lock().insert((job.id, job.attempts), token.clone());
+        self.lock().insert((job.id, job.lease_token.unwrap_or_default()), token.clone());
         token
     }
 
     /// Notes a job settled.
     pub(super) fn forget(&self, job: &job::Model) {
-        self.lock().remove(&(job.id, job.attempts));
+        self.lock().remove(&(job.id, job.lease_token.unwrap_or_default()));
     }
 
     /// How many jobs this process runs.
@@ -47,35 +49,43 @@ impl Leases {
         self.lock().len()
     }
 
-    /// Renews for ever. A database that does not answer is tried again; when it stays away longer than the lease,
-    /// the jobs end by their fences.
-    pub async fn keep(self, store: Store, interval: Duration) -> Result<()> {
+    /// Renews for ever, and tells that this worker is there. Looks at once when someone's lease was taken away: perhaps
+    /// one of these. A database that does not answer is tried again; when it stays away longer than the lease, the
+    /// jobs end by their fences.
+    pub async fn keep(self, store: Store, signals: Signals, interval: Duration, card: WorkerCard) -> Result<()> {
         let mut ticks = tokio::time::interval(interval);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut taken_away = signals.join(JOBS_CHANNEL, LOST);
         loop {
-            ticks.tick().await;
+            tokio::select! {
+                _ = ticks.tick() => if let Err(error) = workers::tell(store.db(), &card).await {
+                    tracing::warn!(cause = ?error.cause, "{error}");
+                },
+                () = taken_away.signal() => {}
+            }
             let asked: Vec<_> = self.lock().keys().copied().collect();
             if asked.is_empty() {
                 continue;
             }
             let jobs = asked.iter().map(|(id, _)| *id).collect();
             match jobs::renew(store.db(), self.holder, self.duration, jobs).await {
-                Ok(kept) => self.drop_lost(&asked, &kept),
+                Ok(kept) => self.cancel_lost(&asked, &kept),
                 Err(error) => tracing::warn!(cause = ?error.cause, "{error}"),
             }
         }
     }
 
-    fn drop_lost(&self, asked: &[(Uuid, i32)], kept: &[(Uuid, i32)]) {
-        let mut held = self.lock();
+    /// Tells those who work under a lost lease. It stays noted until they have given up.
+    fn cancel_lost(&self, asked: &[(Uuid, Uuid)], kept: &[(Uuid, Uuid)]) {
+        let held = self.lock();
         for lease in asked.iter().filter(|lease| !kept.contains(lease)) {
-            if let Some(token) = held.remove(lease) {
+            if let Some(token) = held.get(lease) {
                 token.cancel();
             }
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(Uuid, i32), CancellationToken>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(Uuid, Uuid), CancellationToken>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -85,15 +95,18 @@ const SWEEP_LIMIT: u64 = 1000;
 
 /// Puts back, or ends as dead, the jobs whose worker is gone. Any number of processes may sweep at once.
 /// Gives how many it found.
-pub async fn sweep(store: &Store, handlers: &Handlers, backoff: super::backoff::Backoff) -> Result<usize> {
-    let mut found = 0;
-    for id in jobs::expired(store.db(), SWEEP_LIMIT).await? {
-        let tx = store.begin().await?;
-        let Some(job) = jobs::lock_expired(&tx, id).await? else { continue };
+pub async fn sweep(settler: &Settler) -> Result<usize> {
+    let (mut found, db) = (0, settler.store.db());
+    for job in jobs::expired(db, SWEEP_LIMIT).await? {
         tracing::warn!(job = %job.id, kind = job.kind, attempt = job.attempts, "a worker was lost; its job is taken up again");
-        let lost = Error { code: Code::Unavailable, ..Error::lease_lost() };
-        settle::failed(tx, handlers, backoff, &job, &lost).await?;
-        found += 1;
+        match settler.lost(&job).await {
+            Ok(()) => found += 1,
+            // Somebody else was faster, or its worker came back.
+            Err(error) if error.code == Code::LeaseLost => {}
+            Err(error) if error.code == Code::Unavailable => return Err(error),
+            // One job that cannot be settled keeps no other from it.
+            Err(error) => tracing::warn!(job = %job.id, cause = ?error.cause, "{error}"),
+        }
     }
     Ok(found)
 }

@@ -1,33 +1,94 @@
-//! How a failed attempt ends: put back with backoff, or dead; either way in one transaction with what its handler
-//! tells the world.
+//! How a failed attempt ends: put back with backoff, left to wait for its provider, or dead; in one transaction with
+//! what its handler tells the world.
 
-use super::Handlers;
-use super::backoff::Backoff;
+use chrono::Utc;
+
+use super::{Handlers, WorkerSettings};
 use crate::error::{Error, Result};
 use crate::store::entity::job;
-use crate::store::{Doing, Transaction, jobs};
+use crate::store::{Doing, Store, Transaction, circuits, jobs};
 
-/// Settles a failed attempt. The error decides: a transient one is tried again until `max_attempts`.
-pub async fn failed(
-    tx: Transaction,
-    handlers: &Handlers,
-    backoff: Backoff,
-    job: &job::Model,
-    error: &Error,
-) -> Result<()> {
-    let handler = handlers.get(&job.kind);
-    let (code, message) = (error.code.as_str(), error.message.as_str());
-    if error.code.is_transient() && job.attempts < job.max_attempts {
-        let wait = backoff.wait(job.attempts.cast_unsigned(), rand::random());
-        jobs::retry(&tx, job, wait, code, message).await?;
-        if let Some(handler) = handler {
-            handler.on_retry(&tx, job, error).await?;
-        }
-    } else {
-        jobs::bury(&tx, job, code, message).await?;
-        if let Some(handler) = handler {
-            handler.on_dead(&tx, job, error).await?;
-        }
+/// What settling needs.
+#[derive(Clone)]
+pub struct Settler {
+    /// The database.
+    pub store: Store,
+    /// Who tells the world.
+    pub handlers: Handlers,
+    /// Waits and circuits.
+    pub settings: WorkerSettings,
+}
+
+impl Settler {
+    /// Settles a failed attempt. The error decides: a transient one is tried again while attempts are left, at the
+    /// job and at its step; while a provider's circuit is open, its jobs wait for it and lose no attempt.
+    pub async fn failed(&self, job: &job::Model, stage: &str, error: &Error) -> Result<()> {
+        let tx = self.begin(job).await?;
+        self.settle(tx, job, stage, error).await
     }
-    tx.commit().await.doing("settle the job")
+
+    /// Settles an attempt whose worker is gone; `LEASE_LOST` where it came back or somebody else was faster.
+    pub async fn lost(&self, job: &job::Model) -> Result<()> {
+        let tx = self.begin(job).await?;
+        jobs::confirm_expired(&tx, job).await?;
+        let first = || self.handlers.get(&job.kind).and_then(|handler| handler.steps().first().map(|step| step.name));
+        let stage = job.stage.as_deref().or_else(first).unwrap_or_default();
+        self.settle(tx, job, stage, &Error::worker_lost()).await
+    }
+
+    async fn begin(&self, job: &job::Model) -> Result<Transaction> {
+        let tx = self.store.begin().await?;
+        if let Some(handler) = self.handlers.get(&job.kind) {
+            handler.lock(&tx, job).await?;
+        }
+        Ok(tx)
+    }
+
+    async fn settle(&self, tx: Transaction, job: &job::Model, stage: &str, error: &Error) -> Result<()> {
+        let handler = self.handlers.get(&job.kind);
+        let failed = jobs::Failed { code: error.code.as_str(), message: &error.message, stage: Some(stage) };
+        let goes_on = if let Some(until) = self.circuit(&tx, job, error).await? {
+            jobs::wait_for_provider(&tx, job, until, failed).await?;
+            true
+        } else if error.code.is_transient() && self.has_attempts(&tx, job, stage, error).await? {
+            let wait = self.settings.backoff.wait(job.attempts.cast_unsigned(), rand::random());
+            jobs::retry(&tx, job, wait.max(error.retry_after.unwrap_or_default()), failed).await?;
+            true
+        } else {
+            jobs::bury(&tx, job, failed).await?;
+            false
+        };
+        match handler {
+            Some(handler) if goes_on => handler.on_retry(&tx, job, error).await?,
+            Some(handler) => handler.on_dead(&tx, job, error).await?,
+            None => {}
+        }
+        tx.commit().await.doing("settle the job")
+    }
+
+    /// Counts the failure where a provider is at fault; gives until when the job should wait for it.
+    async fn circuit(
+        &self,
+        tx: &Transaction,
+        job: &job::Model,
+        error: &Error,
+    ) -> Result<Option<chrono::DateTime<Utc>>> {
+        let Some(provider) = job.provider.as_deref().filter(|_| error.code.is_providers()) else { return Ok(None) };
+        let told = (error.code.as_str(), error.message.as_str());
+        let until = circuits::note_failure(tx, provider, self.settings.circuits, error.retry_after, told).await?;
+        Ok(until.filter(|until| *until > Utc::now()))
+    }
+
+    async fn has_attempts(&self, tx: &Transaction, job: &job::Model, stage: &str, error: &Error) -> Result<bool> {
+        let steps = self.handlers.get(&job.kind).map(|handler| handler.steps()).unwrap_or_default();
+        let step = steps.iter().find(|step| step.name == stage).filter(|_| steps.len() > 1);
+        let of_step = match step {
+            Some(step) => {
+                let failures = jobs::note_failure(tx, job.id, step.name, error.code.as_str(), &error.message).await?;
+                step.max_attempts.is_none_or(|most| failures.unsigned_abs() < most)
+            }
+            None => true,
+        };
+        Ok(of_step && job.attempts < job.max_attempts)
+    }
 }

@@ -1,20 +1,24 @@
-//! Workers: one apalis worker per queue, each job in a task of its own, every attempt bounded in time and shielded
-//! from panics.
+//! Workers: one apalis worker per queue, each job in a task of its own, every step bounded in time and shielded from
+//! panics.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use apalis::prelude::{Data, ParallelizeExt, WorkerBuilder};
 use metrics::{counter, histogram};
+use serde_json::Value as Json;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::backend::{JobBackend, JobSource, TakenJob};
 use super::backoff::Backoff;
-use super::{ActiveJob, Handlers, Leases, settle};
+use super::settle::Settler;
+use super::{ActiveJob, Finisher, Handler, Leases, Step, StepEnd};
 use crate::error::{Code, Error, Result};
-use crate::store::listen::Signals;
-use crate::store::{Store, jobs};
+use crate::store::circuits::CircuitSettings;
+use crate::store::listen::{JOBS_CHANNEL, Signals};
+use crate::store::{Doing, circuits, jobs};
 
 /// A queue and how many of its jobs this process runs at once.
 #[derive(Debug, Clone, Copy)]
@@ -26,125 +30,174 @@ pub struct Queue {
 }
 
 /// What all workers share.
-#[derive(Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct WorkerSettings {
     /// How often to look without a signal.
     pub poll: Duration,
-    /// Longest attempt.
+    /// Longest attempt at a step.
     pub timeout: Duration,
     /// Waits between attempts.
-    pub backoff_base: Duration,
-    /// Longest wait between attempts.
-    pub backoff_max: Duration,
+    pub backoff: Backoff,
+    /// When providers are left alone.
+    pub circuits: CircuitSettings,
     /// How long running jobs may go on once the process stops.
     pub grace: Duration,
 }
 
-impl WorkerSettings {
-    /// The waits between attempts.
-    pub fn backoff(&self) -> Backoff {
-        Backoff { base: self.backoff_base, max: self.backoff_max }
-    }
-}
-
-/// What an attempt needs.
+/// What a worker of one queue runs with.
 #[derive(Clone)]
-struct Runner {
-    store: Store,
-    handlers: Handlers,
-    leases: Leases,
-    settings: WorkerSettings,
+pub struct Worker {
+    /// Its queue.
+    pub queue: Queue,
+    /// Wakes it.
+    pub signals: Signals,
+    /// Keeps its jobs.
+    pub leases: Leases,
+    /// Ends those that are done.
+    pub finisher: Finisher,
+    /// Settles those that failed.
+    pub settler: Settler,
 }
 
-/// Runs one queue's worker until `stop`, then waits for its running jobs up to the grace.
-pub async fn run(
-    queue: Queue,
-    store: Store,
-    signals: Signals,
-    leases: Leases,
-    handlers: Handlers,
-    settings: WorkerSettings,
-    stop: CancellationToken,
-) -> Result<()> {
-    let source = JobSource::new(queue.name, store.clone(), signals, leases.clone(), queue.concurrency, settings.poll);
-    let grace = settings.grace;
-    let runner = Arc::new(Runner { store, handlers, leases, settings });
-    let worker = WorkerBuilder::new(format!("{}-{}", queue.name, runner.leases.holder))
-        .backend(JobBackend::new(source))
-        .data(runner)
-        .parallelize(tokio::spawn)
-        .build(attempt);
-    let stopped = stop.clone();
-    let mut running = tokio::spawn(worker.run_until(async move {
-        stopped.cancelled().await;
-        Ok::<_, std::io::Error>(())
-    }));
-    let overdue = async {
-        stop.cancelled().await;
-        tokio::time::sleep(grace).await;
-    };
-    tokio::select! {
-        ended = &mut running => ended
-            .map_err(|panic| Error::internal("run the worker", panic))?
-            .map_err(|cause| Error::internal("run the worker", cause)),
-        () = overdue => {
-            running.abort();
-            Ok(())
+impl Worker {
+    /// Runs until `stop`, then waits for the running jobs up to the grace.
+    pub async fn run(self, stop: CancellationToken) -> Result<()> {
+        let settings = self.settler.settings;
+        let source = JobSource::new(
+            self.queue.name,
+            self.settler.store.clone(),
+            self.signals.clone(),
+            self.leases.clone(),
+            self.queue.concurrency,
+            settings.poll,
+        );
+        let worker = WorkerBuilder::new(format!("{}-{}", self.queue.name, self.leases.holder))
+            .backend(JobBackend::new(source))
+            .data(Arc::new(self))
+            .parallelize(tokio::spawn)
+            .build(attempt);
+        let stopped = stop.clone();
+        let mut running = tokio::spawn(worker.run_until(async move {
+            stopped.cancelled().await;
+            Ok::<_, std::io::Error>(())
+        }));
+        let overdue = async {
+            stop.cancelled().await;
+            tokio::time::sleep(settings.grace).await;
+        };
+        tokio::select! {
+            ended = &mut running => ended
+                .map_err(|panic| Error::internal("run the worker", panic))?
+                .map_err(|cause| Error::internal("run the worker", cause)),
+            () = overdue => {
+                running.abort();
+                Ok(())
+            }
         }
     }
-}
 
-/// One attempt, from taken to settled.
-async fn attempt(taken: TakenJob, runner: Data<Arc<Runner>>) {
-    let TakenJob { job, .. } = &taken;
-    let started = Instant::now();
-    let outcome = runner.execute(job).await;
-    let label = outcome.as_ref().map_or_else(|error| error.code.as_str(), |()| "OK");
-    let kind = runner.handlers.get(&job.row.kind).map_or_else(|| "unknown".to_owned(), |_| job.row.kind.clone());
-    counter!("vectorforge_job_attempts_total", "kind" => kind.clone(), "outcome" => label).increment(1);
-    histogram!("vectorforge_job_duration_seconds", "kind" => kind).record(started.elapsed().as_secs_f64());
-    if let Err(error) = runner.settle(job, outcome).await {
-        // The lease is the net: it runs out, and the job is taken up again.
-        tracing::warn!(job = %job.row.id, cause = ?error.cause, "{error}");
-    }
-    runner.leases.forget(&job.row);
-}
-
-impl Runner {
-    /// Runs the handler in a task of its own, so that its panic is an error and its time has an end.
-    async fn execute(&self, job: &ActiveJob) -> Result<()> {
-        let Some(handler) = self.handlers.get(&job.row.kind).cloned() else {
+    /// Takes the steps that are not finished. On failure also tells at which.
+    async fn execute(&self, job: &ActiveJob) -> Result<Finish, (&'static str, Error)> {
+        let Some(handler) = self.settler.handlers.get(&job.row.kind).cloned() else {
             let known = "a kind of job that this version knows";
-            return Err(Error::refused(Code::BadUserInput, "job.kind", &job.row.kind, known));
+            return Err(("", Error::refused(Code::BadUserInput, "job.kind", &job.row.kind, known)));
         };
-        let work = job.clone();
-        let mut task = tokio::spawn(async move { handler.run(&work).await });
-        match tokio::time::timeout(self.settings.timeout, &mut task).await {
+        let steps = handler.steps();
+        let first = steps.first().map_or("", |step| step.name);
+        let finished = self.finished(job, &steps).await.map_err(|error| (first, error))?;
+        for (place, step) in steps.iter().enumerate().filter(|(_, step)| !finished.contains_key(step.name)) {
+            let told = |error| (step.name, error);
+            job.check().map_err(told)?;
+            match self.take_step(&handler, job, *step).await.map_err(told)? {
+                StepEnd::JobEnded => return Ok(Finish::ByHandler),
+                StepEnd::Done(result) if steps.len() > 1 => {
+                    let next = steps.get(place + 1).map(|next| next.name);
+                    self.store_step(job, step.name, result, next).await.map_err(told)?;
+                }
+                StepEnd::Done(_) | StepEnd::Stored => {}
+            }
+        }
+        Ok(Finish::ByQueue)
+    }
+
+    async fn finished(&self, job: &ActiveJob, steps: &[Step]) -> Result<HashMap<String, Json>> {
+        // Nobody finished a step of a job that nobody held before.
+        if steps.len() < 2 || job.row.leases < 2 {
+            return Ok(HashMap::new());
+        }
+        jobs::finished_steps(self.settler.store.db(), job.row.id).await
+    }
+
+    async fn store_step(&self, job: &ActiveJob, name: &str, result: Json, next: Option<&str>) -> Result<()> {
+        let tx = self.settler.store.begin().await?;
+        jobs::finish_step(&tx, &job.row, name, result, next).await?;
+        tx.commit().await.doing("end the job's step")
+    }
+
+    /// Runs a step in a task of its own, so that its panic is an error and its time has an end.
+    async fn take_step(&self, handler: &Arc<dyn Handler>, job: &ActiveJob, step: Step) -> Result<StepEnd> {
+        let (work, handler) = (job.clone(), Arc::clone(handler));
+        let mut task = tokio::spawn(async move { handler.run(&work, step.name).await });
+        let longest = self.settler.settings.timeout;
+        let limit = step.timeout.map_or(longest, |limit| limit.min(longest));
+        match tokio::time::timeout(limit, &mut task).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(panic)) => Err(Error::internal("run the job", panic)),
             Err(_) => {
                 job.stop.cancel();
                 task.abort();
-                Err(Error::timeout("the job's attempt", self.settings.timeout))
+                Err(Error::timeout("the job's attempt", limit))
             }
         }
     }
 
-    async fn settle(&self, job: &ActiveJob, outcome: Result<()>) -> Result<()> {
+    async fn settle(&self, job: &ActiveJob, outcome: Result<Finish, (&'static str, Error)>) -> Result<()> {
         let row = &job.row;
+        let answered = match (&outcome, &row.provider) {
+            (Ok(_), Some(provider)) => circuits::close(self.settler.store.db(), provider).await,
+            _ => Ok(false),
+        };
+        if answered.is_ok_and(|closed| closed) {
+            tracing::info!(provider = row.provider, "the provider answers again");
+            self.settler.store.bell().ring(JOBS_CHANNEL, self.queue.name);
+        }
         match outcome {
-            // A handler whose result is rows has ended the job with them; then the lease is gone, and that is right.
-            Ok(()) => match jobs::succeed(self.store.db(), row).await {
-                Err(error) if error.code != Code::LeaseLost => Err(error),
-                _ => Ok(()),
-            },
+            Ok(Finish::ByHandler) => self.leases.forget(row),
+            Ok(Finish::ByQueue) => self.finisher.finish(row.clone()).await,
             // Given back with all others when the process stops; or somebody else's by now.
-            Err(error) if matches!(error.code, Code::Interrupted | Code::LeaseLost) => Ok(()),
-            Err(error) => {
-                tracing::warn!(job = %row.id, kind = row.kind, attempt = row.attempts, code = error.code.as_str(),
-                    cause = ?error.cause, "job attempt failed: {error}");
-                settle::failed(self.store.begin().await?, &self.handlers, self.settings.backoff(), row, &error).await
+            Err((_, error)) if matches!(error.code, Code::Interrupted | Code::LeaseLost) => self.leases.forget(row),
+            Err((stage, error)) => {
+                tracing::warn!(job = %row.id, kind = row.kind, attempt = row.attempts, stage,
+                    code = error.code.as_str(), cause = ?error.cause, "job attempt failed: {error}");
+                let settled = self.settler.failed(row, stage, &error).await;
+                self.leases.forget(row);
+                settled?;
             }
         }
+        Ok(())
+    }
+}
+
+/// Who ends a job whose steps are done.
+enum Finish {
+    /// Its handler did.
+    ByHandler,
+    /// The queue does.
+    ByQueue,
+}
+
+/// One attempt, from taken to settled.
+async fn attempt(taken: TakenJob, worker: Data<Arc<Worker>>) {
+    let TakenJob { job, .. } = &taken;
+    let started = Instant::now();
+    let outcome = worker.execute(job).await;
+    let label = outcome.as_ref().map_or_else(|(_, error)| error.code.as_str(), |_| "OK");
+    let is_known = worker.settler.handlers.get(&job.row.kind).is_some();
+    let kind = if is_known { job.row.kind.clone() } else { "unknown".to_owned() };
+    counter!("vectorforge_job_attempts_total", "kind" => kind.clone(), "outcome" => label).increment(1);
+    histogram!("vectorforge_job_duration_seconds", "kind" => kind).record(started.elapsed().as_secs_f64());
+    if let Err(error) = worker.settle(job, outcome).await {
+        // The lease is the net: it runs out, and the job is taken up again.
+        tracing::warn!(job = %job.row.id, cause = ?error.cause, "{error}");
     }
 }

@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 use uuid::Uuid;
 
 use crate::app::App;
 use crate::error::{Error, Result};
-use crate::queue::{ActiveJob, Handler, payload};
+use crate::queue::{ActiveJob, Handler, StepEnd, payload};
 use crate::store::entity::{embedding_space::IndexState, job};
 use crate::store::index::{self, BuildSettings};
-use crate::store::{Transaction, jobs, spaces};
+use crate::store::jobs::{Enqueued, Uniqueness};
+use crate::store::{Doing, Transaction, jobs, spaces};
 
 /// Kind of the job.
 pub const KIND: &str = "build_index";
@@ -32,24 +34,16 @@ struct Payload {
 pub async fn enqueue_due(app: &App) -> Result<()> {
     let threshold = app.config.search.exact_threshold as u64;
     for space in spaces::due_for_index(app.store.db(), threshold, KIND).await? {
-        let payload = Payload { space_id: space.id };
+        let payload = serde_json::to_value(Payload { space_id: space.id }).expect("a payload of ids is JSON");
         let job = jobs::NewJob {
-            id: Uuid::now_v7(),
-            queue: QUEUE,
-            kind: KIND,
-            payload: serde_json::to_value(payload).expect("a payload of ids is JSON"),
-            payload_version: VERSION,
-            max_attempts: app.config.queue.max_attempts,
             unique_key: Some(format!("{KIND}:{}", space.id)),
             collection_id: Some(space.collection_id),
-            document_id: None,
-            run_id: None,
-            at: app.now(),
+            ..jobs::NewJob::new(QUEUE, KIND, (VERSION, payload), app.config.queue.max_attempts, app.now())
         };
         let tx = app.store.begin().await?;
-        let enqueued = jobs::enqueue(&tx, space.tenant_id, vec![job]).await?;
-        crate::store::Doing::doing(tx.commit().await, "enqueue an index build")?;
-        if enqueued > 0 {
+        let enqueued = jobs::enqueue_unique(&tx, space.tenant_id, job, &Uniqueness::while_unfinished()).await?;
+        tx.commit().await.doing("enqueue an index build")?;
+        if matches!(enqueued, Enqueued::New(_)) {
             tracing::info!(space = %space.id, "the collection has grown: its index will be built");
         }
     }
@@ -70,10 +64,12 @@ impl BuildIndex {
 
 #[async_trait]
 impl Handler for BuildIndex {
-    async fn run(&self, job: &ActiveJob) -> Result<()> {
+    async fn run(&self, job: &ActiveJob, _: &'static str) -> Result<StepEnd> {
         let payload: Payload = payload(&job.row, VERSION)?;
         let (store, config) = (&self.app.store, &self.app.config.index);
-        let Some(space) = spaces::by_id(store.db(), payload.space_id).await? else { return Ok(()) };
+        let Some(space) = spaces::by_id(store.db(), payload.space_id).await? else {
+            return Ok(StepEnd::Done(Json::Null));
+        };
         spaces::set_index_state(store.db(), space.id, IndexState::Building).await?;
         let settings = BuildSettings {
             m: config.hnsw_m.into(),
@@ -85,7 +81,13 @@ impl Handler for BuildIndex {
             error = tell_progress(&self.app, job, space.id) => return Err(error),
             () = job.stop.cancelled() => return Err(Error::interrupted()),
         }
-        spaces::set_index_state(store.db(), space.id, IndexState::Ready).await
+        spaces::set_index_state(store.db(), space.id, IndexState::Ready).await?;
+        Ok(StepEnd::Done(Json::Null))
+    }
+
+    async fn on_cancel(&self, tx: &Transaction, job: &job::Model) -> Result<()> {
+        let payload: Payload = payload(job, VERSION)?;
+        spaces::set_index_state(tx, payload.space_id, IndexState::None).await
     }
 
     async fn on_dead(&self, tx: &Transaction, job: &job::Model, _: &Error) -> Result<()> {
@@ -100,9 +102,15 @@ async fn tell_progress(app: &App, job: &ActiveJob, space: Uuid) -> Error {
         tokio::time::sleep(PROGRESS_INTERVAL).await;
         let Ok(Some((done, total))) = index::progress(app.store.db(), space).await else { continue };
         let count = |n: i64| u32::try_from(n).unwrap_or(u32::MAX);
-        match jobs::set_progress(app.store.db(), &job.row, count(done), count(total), "vectors").await {
+        match write_progress(app, job, count(done), count(total)).await {
             Err(error) if error.code == crate::error::Code::LeaseLost => return error,
             _ => {}
         }
     }
+}
+
+async fn write_progress(app: &App, job: &ActiveJob, done: u32, total: u32) -> Result<()> {
+    let tx = app.store.begin().await?;
+    jobs::set_progress(&tx, &job.row, done, total, "vectors").await?;
+    tx.commit().await.doing("write the job's progress")
 }

@@ -12,6 +12,7 @@ use sqlx::{Connection, PgConnection};
 use tokio::time::{Instant, timeout_at};
 
 use super::Store;
+use super::bell::Bell;
 use crate::config::DatabaseSettings;
 use crate::error::Error;
 
@@ -63,7 +64,7 @@ impl Store {
     pub async fn connect(config: &DatabaseSettings, url: &str) -> Result<Self, ConnectError> {
         let db = connect_with_backoff(config, url).await?;
         check_pgvector(&db).await?;
-        Ok(Self { db })
+        Ok(Self { db, bell: Bell::default() })
     }
 
     /// Brings the schema up to date. Several processes may call it at once: one migrates, the others wait.

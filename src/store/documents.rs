@@ -129,12 +129,12 @@ pub async fn same_as(
         .doing("look for the same documents")
 }
 
+/// Rows per statement: 25 parameters each, of at most 65,535.
+const INSERT_ROWS: usize = 2_000;
+
 /// Inserts or, by id, overwrites what a submission changes: content, attributes, version, status. What readers see
 /// of the indexed version (`indexed_version`, counts) stays.
 pub async fn upsert(db: &impl ConnectionTrait, rows: Vec<Model>) -> Result<()> {
-    if rows.is_empty() {
-        return Ok(());
-    }
     let overwrite = OnConflict::column(Column::Id)
         .update_columns([
             Column::Title,
@@ -149,13 +149,22 @@ pub async fn upsert(db: &impl ConnectionTrait, rows: Vec<Model>) -> Result<()> {
             Column::ErrorMessage,
             Column::Version,
             Column::UpdatedAt,
+            Column::ExpiresAt,
         ])
         .to_owned();
-    let rows = rows.into_iter().map(ActiveModel::from).map(|mut row| {
-        row.reset_all_for_insert();
-        row
-    });
-    Entity::insert_many(rows).on_conflict(overwrite).exec_without_returning(db).await.doing("write documents")?;
+    let mut rows = rows
+        .into_iter()
+        .map(|row| {
+            let mut row = ActiveModel::from(row);
+            row.reset_all_for_insert();
+            row
+        })
+        .peekable();
+    while rows.peek().is_some() {
+        let batch: Vec<_> = rows.by_ref().take(INSERT_ROWS).collect();
+        let overwrite = overwrite.clone();
+        Entity::insert_many(batch).on_conflict(overwrite).exec_without_returning(db).await.doing("write documents")?;
+    }
     Ok(())
 }
 
@@ -178,6 +187,8 @@ pub struct DocumentChange {
     pub title: Option<String>,
     /// New metadata, replacing the old.
     pub metadata: Option<Json>,
+    /// New time at which it is deleted; none within: never.
+    pub expires_at: Option<Option<DateTimeUtc>>,
 }
 
 /// Changes attributes; chunks and vectors stay. `None` where there is no such document.
@@ -193,6 +204,7 @@ pub async fn update(
     changed.updated_at = Set(at);
     change.title.into_iter().for_each(|title| changed.title = Set(Some(title)));
     change.metadata.into_iter().for_each(|metadata| changed.metadata = Set(metadata));
+    change.expires_at.into_iter().for_each(|at| changed.expires_at = Set(at));
     Ok(Some(Entity::update(changed).exec(db).await.doing("update the document")?))
 }
 
@@ -247,6 +259,87 @@ pub async fn switch(db: &impl ConnectionTrait, document: &Model, space: Uuid, at
     Ok(())
 }
 
+/// Takes back a version that was cancelled: its chunks and vectors go, the document shows the indexed version's
+/// attributes again. What was submitted stays, for a redrive. Where no version is indexed, the document is `CANCELLED`.
+pub async fn take_back(db: &impl ConnectionTrait, document: &Model, at: DateTimeUtc) -> Result<Status> {
+    let (id, version) = (document.id, document.version);
+    if version != document.indexed_version {
+        for space in spaces::ids_of(db, document.collection_id).await? {
+            embeddings::delete_of_version(db, space, id, version).await?;
+        }
+        let chunks = "DELETE FROM chunks WHERE document_id = $1 AND version = $2";
+        execute(db, "drop the cancelled version's chunks", chunks, [id.into(), version.into()]).await?;
+        swap_attributes(db, id, version).await?;
+    }
+    let status = if document.indexed_version > 0 { Status::Indexed } else { Status::Cancelled };
+    set_status(db, id, status, None, at).await?;
+    Ok(status)
+}
+
+/// Exchanges the document's attributes with those kept beside a version, where some are.
+pub async fn swap_attributes(db: &impl ConnectionTrait, id: Uuid, version: i32) -> Result<()> {
+    let sql = "WITH kept AS (
+            SELECT d.*, c.other_attributes AS other FROM documents d
+            JOIN document_contents c ON c.document_id = d.id AND c.version = $2
+            WHERE d.id = $1 AND c.other_attributes IS NOT NULL
+        ), swapped AS (
+            UPDATE document_contents c SET other_attributes = jsonb_build_object('title', k.title, 'author', k.author,
+                'tags', to_jsonb(k.tags), 'metadata', k.metadata, 'content_type', k.content_type,
+                'content_hash', encode(k.content_hash, 'hex'), 'size_bytes', k.size_bytes)
+            FROM kept k WHERE c.document_id = $1 AND c.version = $2
+        )
+        UPDATE documents d SET title = k.other ->> 'title', author = k.other ->> 'author',
+            tags = ARRAY(SELECT jsonb_array_elements_text(k.other -> 'tags')), metadata = k.other -> 'metadata',
+            content_type = k.other ->> 'content_type', content_hash = decode(k.other ->> 'content_hash', 'hex'),
+            size_bytes = (k.other ->> 'size_bytes')::bigint
+        FROM kept k WHERE d.id = $1";
+    execute(db, "exchange the document's attributes", sql, [id.into(), version.into()]).await?;
+    Ok(())
+}
+
+/// The attributes that a version's content keeps, as [`swap_attributes`] reads them.
+pub fn attributes(document: &Model) -> Json {
+    serde_json::json!({
+        "title": document.title,
+        "author": document.author,
+        "tags": document.tags,
+        "metadata": document.metadata,
+        "content_type": document.content_type,
+        "content_hash": hex::encode(&document.content_hash),
+        "size_bytes": document.size_bytes,
+    })
+}
+
+/// The attributes kept beside the newest version of each document, where some are.
+pub async fn other_attributes(db: &impl ConnectionTrait, documents: &[Uuid]) -> Result<HashMap<Uuid, Json>> {
+    let question = Statement::from_sql_and_values(
+        DbBackend::Postgres,
+        "SELECT d.id, c.other_attributes FROM documents d
+         JOIN document_contents c ON c.document_id = d.id AND c.version = d.version
+         WHERE d.id = ANY($1) AND c.other_attributes IS NOT NULL",
+        [documents.to_vec().into()],
+    );
+    let rows = db.query_all_raw(question).await.doing("read the documents' attributes")?;
+    rows.iter()
+        .map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?)))
+        .collect::<Result<_, sea_orm::DbErr>>()
+        .doing("read the documents' attributes")
+}
+
+/// Documents whose time has come, at most `limit`.
+pub async fn expired(db: &impl ConnectionTrait, at: DateTimeUtc, limit: u64) -> Result<Vec<(TenantId, Uuid)>> {
+    let question = Statement::from_sql_and_values(
+        DbBackend::Postgres,
+        "SELECT tenant_id, id FROM documents WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2",
+        [at.into(), limit.cast_signed().into()],
+    );
+    let rows = db.query_all_raw(question).await.doing("look for expired documents")?;
+    rows.iter()
+        .map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?)))
+        .collect::<Result<_, sea_orm::DbErr>>()
+        .doing("look for expired documents")
+}
+
 /// Deletes a document with everything under it. False where there is no such document.
 pub async fn delete(db: &impl ConnectionTrait, tenant: TenantId, id: Uuid) -> Result<bool> {
     let Some(document) = lock(db, tenant, id).await? else { return Ok(false) };
@@ -264,6 +357,17 @@ pub async fn content(
     version: i32,
 ) -> Result<Option<document_content::Model>> {
     document_content::Entity::find_by_id((document, version)).one(db).await.doing("read the document's content")
+}
+
+/// The ready-made vectors of a version.
+pub async fn vectors(db: &impl ConnectionTrait, document: Uuid, version: i32) -> Result<Option<Vec<u8>>> {
+    let question = Statement::from_sql_and_values(
+        DbBackend::Postgres,
+        "SELECT vectors FROM document_contents WHERE document_id = $1 AND version = $2",
+        [document.into(), version.into()],
+    );
+    let row = db.query_one_raw(question).await.doing("read the document's vectors")?;
+    row.map_or(Ok(None), |row| row.try_get_by_index(0)).doing("read the document's vectors")
 }
 
 /// The stored text of each document's visible version: what `startChar` and `endChar` of its chunks count in.
@@ -286,14 +390,14 @@ pub async fn texts(db: &impl ConnectionTrait, tenant: TenantId, ids: &[Uuid]) ->
 
 /// Stores what was submitted.
 pub async fn insert_contents(db: &impl ConnectionTrait, rows: Vec<document_content::Model>) -> Result<()> {
-    if rows.is_empty() {
-        return Ok(());
+    let mut rows = rows.into_iter().map(document_content::ActiveModel::from).peekable();
+    while rows.peek().is_some() {
+        let batch: Vec<_> = rows.by_ref().take(INSERT_ROWS).collect();
+        document_content::Entity::insert_many(batch)
+            .exec_without_returning(db)
+            .await
+            .doing("store the documents' contents")?;
     }
-    let rows = rows.into_iter().map(document_content::ActiveModel::from);
-    document_content::Entity::insert_many(rows)
-        .exec_without_returning(db)
-        .await
-        .doing("store the documents' contents")?;
     Ok(())
 }
 

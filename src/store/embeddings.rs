@@ -59,6 +59,16 @@ pub async fn delete_of(db: &impl ConnectionTrait, space: Uuid, documents: &[Uuid
     Ok(())
 }
 
+/// Removes the vectors of one version of a document.
+pub async fn delete_of_version(db: &impl ConnectionTrait, space: Uuid, document: Uuid, version: i32) -> Result<()> {
+    let sql = format!(
+        "DELETE FROM {} WHERE chunk_id IN (SELECT id FROM chunks WHERE document_id = $1 AND version = $2)",
+        partition(space)
+    );
+    execute(db, "delete the version's vectors", sql, [document.into(), version.into()]).await?;
+    Ok(())
+}
+
 /// A chunk and how far it is from the query.
 #[derive(Debug, Clone, FromQueryResult)]
 pub struct Neighbour {

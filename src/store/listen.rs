@@ -7,16 +7,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sqlx::postgres::PgListener;
 use tokio::sync::watch;
 
+use super::bell::{SEPARATOR, Topic};
 use super::{Doing, Store};
 use crate::error::Result;
 
-/// Channel told of new work; the payload is the queue's name.
+/// Channel told of new work; the payload is the queue's name, [`DUE`] or [`LOST`].
 pub const JOBS_CHANNEL: &str = "vectorforge_jobs";
+/// On [`JOBS_CHANNEL`]: a job will be due, perhaps before any other.
+pub const DUE: &str = "~due";
+/// On [`JOBS_CHANNEL`]: someone lost a lease by another's hand.
+pub const LOST: &str = "~lost";
+/// Channel told of changes of jobs; the payload is the job's UUID or the queue's name.
+pub const JOB_EVENTS_CHANNEL: &str = "vectorforge_job_events";
 /// Channel told of new events; the payload is the run's UUID.
 pub const RUNS_CHANNEL: &str = "vectorforge_runs";
 
-/// What can be waited for: a channel and its payload.
-type Topic = (&'static str, String);
+/// All of them.
+const CHANNELS: [&str; 3] = [JOBS_CHANNEL, JOB_EVENTS_CHANNEL, RUNS_CHANNEL];
 
 /// Hands signals to those who wait in this process. Holds an entry only for topics with a waiter.
 #[derive(Debug, Clone, Default)]
@@ -60,21 +67,44 @@ impl Signals {
         self.topics.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Listens for ever. Ends only with an error that reconnecting does not mend.
+    /// Listens for ever. Ends only where the first connection fails.
     pub async fn listen(self, store: Store) -> Result<()> {
-        let mut listener = PgListener::connect_with(store.pool()).await.doing("listen for signals")?;
-        listener.listen_all([JOBS_CHANNEL, RUNS_CHANNEL]).await.doing("listen for signals")?;
+        let mut listener = Self::connect(&store).await?;
         self.wake_all();
         loop {
             match listener.try_recv().await {
-                Ok(Some(signal)) if signal.channel() == JOBS_CHANNEL => self.wake(JOBS_CHANNEL, signal.payload()),
-                Ok(Some(signal)) => self.wake(RUNS_CHANNEL, signal.payload()),
+                Ok(Some(signal)) => {
+                    let channel = CHANNELS.into_iter().find(|channel| *channel == signal.channel());
+                    if let Some(channel) = channel {
+                        signal.payload().split(SEPARATOR).for_each(|payload| self.wake(channel, payload));
+                    }
+                }
                 // The connection was lost and is open again: signals in between are gone, so everyone looks.
                 Ok(None) => self.wake_all(),
                 Err(cause) => {
                     tracing::warn!(%cause, "listening was interrupted");
-                    tokio::time::sleep(RECONNECT_PAUSE).await;
+                    listener = self.connect_again(&store).await;
                 }
+            }
+        }
+    }
+
+    async fn connect(store: &Store) -> Result<PgListener> {
+        let mut listener = PgListener::connect_with(store.pool()).await.doing("listen for signals")?;
+        listener.listen_all(CHANNELS).await.doing("listen for signals")?;
+        Ok(listener)
+    }
+
+    /// A new listener: the driver keeps a connection that broke in a way it does not know.
+    async fn connect_again(&self, store: &Store) -> PgListener {
+        loop {
+            tokio::time::sleep(RECONNECT_PAUSE).await;
+            match Self::connect(store).await {
+                Ok(listener) => {
+                    self.wake_all();
+                    return listener;
+                }
+                Err(error) => tracing::warn!(cause = ?error.cause, "{error}"),
             }
         }
     }

@@ -1,7 +1,9 @@
 //! PostgreSQL: the only room that writes SQL and knows sea-orm. Every question takes the tenant and, where it makes
 //! sense, a list of ids and gives a map. It never imports `graphql` or `http`.
 
+pub mod bell;
 pub mod chunks;
+pub mod circuits;
 pub mod collections;
 pub mod connect;
 pub mod documents;
@@ -10,21 +12,29 @@ pub mod entity;
 mod fault;
 pub mod index;
 pub mod jobs;
+pub mod leaders;
+pub mod limits;
 pub mod listen;
 pub mod purge;
+pub mod queues;
+pub mod retention;
 pub mod runs;
+pub mod schedules;
 pub mod server;
 pub mod spaces;
-pub mod stats;
+pub mod transaction;
+pub mod workers;
 
 pub use fault::{Doing, is_unique_violation};
+pub use transaction::Transaction;
 
-use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, Statement, TransactionTrait, Value,
-};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement, TransactionTrait, Value};
 use uuid::{Uuid, uuid};
 
 use crate::error::Result;
+use bell::Bell;
 
 /// Who owns a row. Every question names it, so that no answer crosses tenants.
 pub type TenantId = Uuid;
@@ -32,13 +42,11 @@ pub type TenantId = Uuid;
 /// The tenant of every caller until API keys tell them apart; the first migration inserts it.
 pub const DEFAULT_TENANT: TenantId = uuid!("00000000-0000-7000-8000-000000000001");
 
-/// A transaction; what happens in it is seen by others at `commit`.
-pub type Transaction = DatabaseTransaction;
-
 /// The connection pool.
 #[derive(Debug, Clone)]
 pub struct Store {
     db: DatabaseConnection,
+    bell: Bell,
 }
 
 impl Store {
@@ -49,7 +57,13 @@ impl Store {
 
     /// A transaction; dropped without commit it rolls back.
     pub async fn begin(&self) -> Result<Transaction> {
-        self.db.begin().await.doing("begin a transaction")
+        let inner = self.db.begin().await.doing("begin a transaction")?;
+        Ok(Transaction::new(inner, self.bell.clone()))
+    }
+
+    /// Signals to other processes and to this one.
+    pub fn bell(&self) -> &Bell {
+        &self.bell
     }
 
     /// Closes every connection.
@@ -72,4 +86,9 @@ async fn execute(
 ) -> Result<u64> {
     let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
     Ok(db.execute_raw(statement).await.doing(doing)?.rows_affected())
+}
+
+/// A lock whose holders never leave things half done, panic or not.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

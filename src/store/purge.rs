@@ -1,9 +1,8 @@
 //! Removing what a deleted collection held, in steps small enough to hold no lock for long.
 
-use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, PaginatorTrait, QueryFilter, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use uuid::Uuid;
 
-use super::entity::job;
 use super::spaces::{ids_of, partition};
 use super::{Doing, Store, execute};
 use crate::error::Result;
@@ -25,12 +24,10 @@ pub async fn some_documents(store: &Store, collection: Uuid) -> Result<u64> {
     execute(store.db(), "remove the collection's documents", sql, [collection.into()]).await
 }
 
-/// Removes the jobs that nobody works at; tells how many others there are. Those find their document gone and end.
+/// Removes the collection's jobs. None of them runs: they were cancelled when the collection was hidden.
 pub async fn jobs(store: &Store, collection: Uuid) -> Result<u64> {
-    let idle = "DELETE FROM jobs WHERE collection_id = $1 AND state <> 'RUNNING'";
-    execute(store.db(), "remove the collection's jobs", idle, [collection.into()]).await?;
-    let at_work = job::Entity::find().filter(job::Column::CollectionId.eq(collection));
-    at_work.count(store.db()).await.doing("count the collection's jobs")
+    let sql = "DELETE FROM jobs WHERE collection_id = $1";
+    execute(store.db(), "remove the collection's jobs", sql, [collection.into()]).await
 }
 
 /// Removes what is left: runs with their events, the collection itself.

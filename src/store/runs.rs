@@ -13,7 +13,7 @@ use super::entity::document::Status;
 use super::entity::ingestion_run::{ActiveModel, Column, Entity, Model};
 use super::entity::run_event::{self, EventKind};
 use super::listen::RUNS_CHANNEL;
-use super::{Doing, TenantId};
+use super::{Doing, TenantId, Transaction};
 use crate::error::Result;
 
 /// Inserts a run that just began.
@@ -66,6 +66,8 @@ pub struct Happening<'a> {
     pub done: i32,
     /// Documents that failed for good.
     pub failed: i32,
+    /// Documents that were cancelled.
+    pub cancelled: i32,
     /// Chunks that became known.
     pub chunks: i32,
     /// Chunks that got their vector.
@@ -77,17 +79,18 @@ pub struct Happening<'a> {
 impl Happening<'_> {
     /// Something that changes no count.
     pub fn new(kind: EventKind) -> Self {
-        Self { kind, document: None, error: None, done: 0, failed: 0, chunks: 0, embedded: 0, tokens: 0 }
+        Self { kind, document: None, error: None, done: 0, failed: 0, cancelled: 0, chunks: 0, embedded: 0, tokens: 0 }
     }
 }
 
 /// Counts and appends in one statement, and at commit tells who listens. Where that was the last document, the
 /// run's end follows. Call it late in a transaction: it holds the run's lock until the commit.
-pub async fn append(db: &impl ConnectionTrait, run: Uuid, happening: Happening<'_>) -> Result<()> {
-    let is_last = write(db, run, &happening).await?;
+pub async fn append(tx: &Transaction, run: Uuid, happening: Happening<'_>) -> Result<()> {
+    let is_last = write(tx, run, &happening).await?;
     if is_last && happening.kind != EventKind::RunFinished {
-        write(db, run, &Happening::new(EventKind::RunFinished)).await?;
+        write(tx, run, &Happening::new(EventKind::RunFinished)).await?;
     }
+    tx.ring(RUNS_CHANNEL, run);
     Ok(())
 }
 
@@ -96,13 +99,14 @@ struct Written {
     is_complete: bool,
 }
 
-/// True where every document of the run is done or failed.
+/// True where every document of the run is done, failed or cancelled.
 async fn write(db: &impl ConnectionTrait, run: Uuid, happening: &Happening<'_>) -> Result<bool> {
     use sea_orm::ActiveEnum;
     let state = match happening.kind {
         EventKind::RunAccepted => "state",
         EventKind::RunFinished => {
-            "CASE WHEN documents_failed = 0 THEN 'SUCCEEDED' WHEN documents_done = 0 THEN 'FAILED' ELSE 'PARTIAL' END"
+            "CASE WHEN documents_failed + documents_cancelled = 0 THEN 'SUCCEEDED' WHEN documents_done > 0 THEN 'PARTIAL'
+                WHEN documents_failed > 0 THEN 'FAILED' ELSE 'CANCELLED' END"
         }
         _ => "'RUNNING'",
     };
@@ -112,17 +116,17 @@ async fn write(db: &impl ConnectionTrait, run: Uuid, happening: &Happening<'_>) 
             UPDATE ingestion_runs SET last_event = last_event + 1, state = {state}, finished_at = {finished_at},
                 started_at = CASE WHEN $2 = 'RUN_ACCEPTED' THEN NULL ELSE coalesce(started_at, now()) END,
                 documents_done = documents_done + $8, documents_failed = documents_failed + $9,
-                chunks_total = chunks_total + $10, chunks_embedded = chunks_embedded + $11, tokens = tokens + $12
+                chunks_total = chunks_total + $10, chunks_embedded = chunks_embedded + $11, tokens = tokens + $12,
+                documents_cancelled = documents_cancelled + $13
             WHERE id = $1 RETURNING *
         ), event AS (
             INSERT INTO run_events (run_id, sequence, tenant_id, at, kind, document_id, document_status, chunk_count,
                 error_code, error_message, run_state, documents_total, documents_done, documents_failed, chunks_total,
-                chunks_embedded)
+                chunks_embedded, documents_cancelled)
             SELECT id, last_event, tenant_id, clock_timestamp(), $2, $3, $4, $5, $6, $7, state, documents_total,
-                documents_done, documents_failed, chunks_total, chunks_embedded FROM run
+                documents_done, documents_failed, chunks_total, chunks_embedded, documents_cancelled FROM run
         )
-        SELECT documents_done + documents_failed >= documents_total AS is_complete,
-            pg_notify('{RUNS_CHANNEL}', $1::text)::text FROM run"
+        SELECT documents_done + documents_failed + documents_cancelled >= documents_total AS is_complete FROM run"
     );
     let (document, status, chunks) = match happening.document {
         Some((id, status, chunks)) => (Some(id), Some(status.to_value()), Some(chunks)),
@@ -144,6 +148,7 @@ async fn write(db: &impl ConnectionTrait, run: Uuid, happening: &Happening<'_>) 
             happening.chunks.into(),
             happening.embedded.into(),
             happening.tokens.into(),
+            happening.cancelled.into(),
         ],
     );
     let written = Written::find_by_statement(statement).one(db).await.doing("append the run's event")?;

@@ -123,7 +123,7 @@ pub async fn due_for_index(db: &impl ConnectionTrait, threshold: u64, build_kind
              WHERE s.active AND s.index_state = 'NONE' AND s.dimensions <= {limit}
              AND (SELECT sum(chunk_count) FROM documents d WHERE d.collection_id = s.collection_id) > $1
              AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.collection_id = s.collection_id AND j.kind = $2
-                             AND j.state = 'DEAD' AND j.finished_at > now() - interval '{BUILD_PAUSE}')",
+                             AND j.state IN ('DEAD', 'CANCELLED') AND j.finished_at > now() - interval '{BUILD_PAUSE}')",
             limit = super::index::DIMENSIONS_LIMIT,
         ),
         [threshold.cast_signed().into(), build_kind.into()],

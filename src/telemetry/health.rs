@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::app::App;
 use crate::embed::Readiness;
-use crate::store::stats;
+use crate::store;
 
 /// How a part, or the whole, is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -60,6 +60,7 @@ impl Probes {
         probes.register("database", database);
         probes.register("migrations", migrations);
         probes.register("queues", queues);
+        probes.register("workers", workers);
         for embedder in app.embedders.iter() {
             let (name, embedder) = (format!("model {}", embedder.model()), Arc::clone(embedder));
             probes.register(name, move |_| {
@@ -114,17 +115,31 @@ async fn migrations(app: Arc<App>) -> Outcome {
     }
 }
 
-/// A job that has been due this long, while leases run, means that no worker takes it.
-const LAG_LIMIT_S: f64 = 300.0;
+/// A job that has been due this long in a queue that is not paused means that no worker takes it.
+const LAG_LIMIT: Duration = Duration::from_secs(300);
 
 async fn queues(app: Arc<App>) -> Outcome {
-    match stats::queue_depths(app.store.db()).await {
+    let names = app.queues().map(|queue| queue.name);
+    let Ok(states) = store::queues::states(app.store.db(), &names, false).await else {
+        return (Health::Unhealthy, "the database does not answer".to_owned());
+    };
+    let (paused, going): (Vec<_>, Vec<_>) = states.iter().partition(|queue| queue.paused_at.is_some());
+    let waited = |since: chrono::DateTime<_>| (app.now() - since).to_std().unwrap_or_default();
+    let oldest = going.iter().filter_map(|queue| queue.oldest_pending_at).map(waited).max().unwrap_or_default();
+    let status = if oldest > LAG_LIMIT { Health::Degraded } else { Health::Healthy };
+    let told = format!("the oldest due job has waited {} s", oldest.as_secs());
+    let names: Vec<_> = paused.iter().map(|queue| queue.name.as_str()).collect();
+    (status, if names.is_empty() { told } else { format!("{told}; paused: {}", names.join(", ")) })
+}
+
+async fn workers(app: Arc<App>) -> Outcome {
+    let lease = app.config.queue.lease;
+    match store::workers::all(app.store.db()).await {
         Err(_) => (Health::Unhealthy, "the database does not answer".to_owned()),
-        Ok(depths) => {
-            let oldest = depths.iter().map(|depth| depth.oldest_due_s).fold(0.0, f64::max);
-            let status = if oldest > LAG_LIMIT_S { Health::Degraded } else { Health::Healthy };
-            (status, format!("the oldest due job has waited {oldest:.0} s"))
-        }
+        Ok(workers) => match workers.iter().filter(|worker| worker.is_alive(lease)).count() {
+            0 => (Health::Degraded, format!("no worker process was seen within {} ms", lease.as_millis())),
+            alive => (Health::Healthy, format!("{alive} worker processes")),
+        },
     }
 }
 

@@ -8,7 +8,9 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::app::App;
 use crate::error::Result;
-use crate::store::stats::{self, QueueDepth};
+use crate::store::circuits::{self, Circuit};
+use crate::store::entity::job::JobState;
+use crate::store::queues::{self, QueueState};
 
 /// Bounds of all histograms of seconds: a millisecond is a fast search, a minute a long job.
 const SECONDS: [f64; 15] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
@@ -20,7 +22,13 @@ const UPKEEP: Duration = Duration::from_secs(5);
 const GAUGE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Every queue and state that is told even while it is empty: a gauge that vanishes at zero hides an outage.
-const STATES: [&str; 5] = ["SCHEDULED", "PENDING", "RUNNING", "RETRYING", "DEAD"];
+const STATES: [(JobState, &str); 5] = [
+    (JobState::Scheduled, "SCHEDULED"),
+    (JobState::Pending, "PENDING"),
+    (JobState::Running, "RUNNING"),
+    (JobState::Retrying, "RETRYING"),
+    (JobState::Dead, "DEAD"),
+];
 
 /// Installs the process's recorder.
 ///
@@ -50,6 +58,8 @@ fn describe() {
     describe_histogram!("vectorforge_job_duration_seconds", Unit::Seconds, "Attempts of jobs by kind");
     describe_gauge!("vectorforge_jobs", "Unfinished and dead jobs by queue and state");
     describe_gauge!("vectorforge_job_oldest_pending_seconds", Unit::Seconds, "Age of the oldest due job by queue");
+    describe_gauge!("vectorforge_queue_paused", "1 while the queue is paused");
+    describe_gauge!("vectorforge_circuits_open", "Providers that are left alone because they fail");
     describe_gauge!("vectorforge_database_connections", "Connections of the pool by state");
 }
 
@@ -59,25 +69,38 @@ pub async fn keep(app: Arc<App>, recorder: PrometheusHandle) -> Result<()> {
     loop {
         tokio::select! {
             _ = upkeep.tick() => recorder.run_upkeep(),
-            _ = asked.tick() => match stats::queue_depths(app.store.db()).await {
-                Ok(depths) => tell_queues(&app, &depths),
-                Err(error) => tracing::warn!(cause = ?error.cause, "{error}"),
+            _ = asked.tick() => if let Err(error) = tell(&app).await {
+                tracing::warn!(cause = ?error.cause, "{error}");
             },
         }
     }
 }
 
+async fn tell(app: &App) -> Result<()> {
+    let names = app.queues().map(|queue| queue.name);
+    let db = app.store.db();
+    queues::states(db, &names, false).await?.iter().for_each(|queue| tell_queue(app, queue));
+    tell_circuits(app, &circuits::all(db).await?);
+    Ok(())
+}
+
 #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
-fn tell_queues(app: &App, depths: &[QueueDepth]) {
-    for queue in app.queues() {
-        let of_queue = || depths.iter().filter(|depth| depth.queue == queue.name);
-        for state in STATES {
-            let jobs: i64 = of_queue().filter(|depth| depth.state == state).map(|depth| depth.jobs).sum();
-            gauge!("vectorforge_jobs", "queue" => queue.name, "state" => state).set(jobs as f64);
-        }
-        let oldest = of_queue().map(|depth| depth.oldest_due_s).fold(0.0, f64::max);
-        gauge!("vectorforge_job_oldest_pending_seconds", "queue" => queue.name).set(oldest);
+fn tell_queue(app: &App, queue: &QueueState) {
+    let name = || queue.name.clone();
+    for (state, label) in STATES {
+        gauge!("vectorforge_jobs", "queue" => name(), "state" => label).set(queue.depth(state) as f64);
     }
+    let waited = queue.oldest_pending_at.and_then(|since| (app.now() - since).to_std().ok());
+    let waited = waited.unwrap_or_default().as_secs_f64();
+    gauge!("vectorforge_job_oldest_pending_seconds", "queue" => name()).set(waited);
+    let is_paused = u8::from(queue.paused_at.is_some());
+    gauge!("vectorforge_queue_paused", "queue" => name()).set(f64::from(is_paused));
+}
+
+fn tell_circuits(app: &App, circuits: &[Circuit]) {
+    let open = circuits.iter().filter(|circuit| circuit.open_until.is_some_and(|until| until > app.now()));
+    let open = u32::try_from(open.count()).unwrap_or(u32::MAX);
+    gauge!("vectorforge_circuits_open").set(f64::from(open));
 }
 
 /// Renews the figures that cost nothing to ask, at each scrape.

@@ -57,14 +57,16 @@ async fn an_ingest_whose_workers_are_killed_again_and_again_ends_as_if_nothing_h
     let kill_points = [8, 90, 60];
     for calls in kill_points {
         let before = embedded(&log).len();
-        let worker = WorkerProcess { log: Some(&log), hang_after: Some(calls), settings: SETTINGS }.start(&app);
+        let worker =
+            WorkerProcess { log: Some(&log), hang_after: Some(calls), settings: SETTINGS, ..WorkerProcess::default() }
+                .start(&app);
         // Every call but those of documents with fewer chunks embeds a whole batch.
         until("the worker to be in the middle", async || (embedded(&log).len() >= before + calls).then_some(())).await;
         worker.kill();
     }
     let unfinished = app.database.number("SELECT count(*) FROM jobs WHERE state <> 'SUCCEEDED'").await;
     assert!(unfinished > 50, "the kills came too late: {unfinished} jobs are left");
-    let _worker = WorkerProcess { log: Some(&log), hang_after: None, settings: SETTINGS }.start(&app);
+    let _worker = WorkerProcess { log: Some(&log), settings: SETTINGS, ..WorkerProcess::default() }.start(&app);
     app.drain().await;
 
     every_document_is_indexed_once(&app).await;

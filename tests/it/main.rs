@@ -1,11 +1,15 @@
 //! One test binary over a real PostgreSQL: a file per subject, `support` for what they share.
 
+mod chaos;
 mod collections;
 mod crash;
 mod embedded_server;
+mod fairness;
 mod first_light;
 mod graphql_http;
 mod ingest;
+mod jobs;
+mod limits;
 mod lists;
 mod local_model;
 mod migrations;
@@ -15,6 +19,7 @@ mod progress;
 mod queue;
 mod refusals;
 mod refusals_ingest;
+mod schedules;
 mod schema;
 mod search;
 mod search_index;

@@ -10,7 +10,7 @@ async fn connect(url: &str) -> Result<Store, ConnectError> {
     Store::connect(&settings().database, url).await
 }
 
-/// Every column, constraint and index, one line each; without the migrations' own table.
+/// Every column, constraint, index, trigger and function, one line each; without the migrations' own table.
 async fn schema(database: &TestDatabase) -> Vec<String> {
     let sql = "SELECT line FROM (
             SELECT concat_ws(' ', table_name, column_name, data_type, udt_name, is_nullable, column_default) AS line
@@ -18,6 +18,9 @@ async fn schema(database: &TestDatabase) -> Vec<String> {
             UNION ALL SELECT concat_ws(' ', conrelid::regclass, conname, pg_get_constraintdef(oid))
             FROM pg_constraint WHERE connamespace = 'public'::regnamespace
             UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
+            UNION ALL SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal
+            UNION ALL SELECT concat_ws(' ', oid::regprocedure, prosrc) FROM pg_proc
+            WHERE pronamespace = 'public'::regnamespace AND prolang = (SELECT oid FROM pg_language WHERE lanname = 'plpgsql')
         ) AS lines WHERE line NOT LIKE '%seaql_migrations%' ORDER BY line";
     database.texts(sql).await
 }

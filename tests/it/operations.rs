@@ -34,10 +34,13 @@ async fn readiness_follows_the_database() {
         let status = response.status().as_u16();
         (status, response.json::<Json>().await.expect("the answer is JSON"))
     };
+    let a_worker_elsewhere = "INSERT INTO workers (id, host, pid, version, slots, seen_at)
+        VALUES (gen_random_uuid(), 'elsewhere', 1, '1', '{}', now() + interval '1 hour')";
+    app.database.execute(a_worker_elsewhere).await;
     let (status, report) = ready().await;
     assert_eq!((status, &report["status"]), (200, &json!("healthy")), "{report}");
     let probes: Vec<_> = report["probes"].as_array().expect("probes").iter().map(|probe| &probe["name"]).collect();
-    for expected in ["database", "migrations", "queues", "model test/words"] {
+    for expected in ["database", "migrations", "queues", "workers", "model test/words"] {
         assert!(probes.contains(&&json!(expected)), "{report}");
     }
 

@@ -49,6 +49,8 @@ fn a_range_includes_its_ends_and_nothing_beyond() {
         ("database.pre_ping", ["no", "TRUE"], ["maybe", ""]),
         ("http.host", ["::1", "db.example"], ["host:80", "a b"]),
         ("log.filter", ["info", "a[span]=warn"], ["a=b=c", "=,["]),
+        ("source.directories", ["/srv/notes", "/a:/b c"], ["notes", ""]),
+        ("source.directories", ["/", "/a/:/a"], ["/a:", "/a::/b"]),
         ("object_store.url", ["s3://bucket", "file:///dir"], ["s3://", "bucket"]),
     ] {
         for value in inside {
@@ -68,17 +70,21 @@ fn settings_that_contradict_each_other_are_told_together_with_both_values() {
         .set("queue.heartbeat_ms", "15000")
         .set("queue.backoff_base_ms", "2000")
         .set("queue.backoff_max_ms", "1000")
+        .set("schedule.tick_ms", "7500")
+        .set("schedule.missed_grace_s", "10")
         .set("index.hnsw_m", "33");
     let faults = sources.faults();
     for (fault, part) in faults.iter().zip([
         r#"chunking.overlap: got "240" (command line chunking.overlap), expected less than chunking.size, which is 240 (default)"#,
         "less than half of queue.lease_ms, which is 30000 (default)",
         r#"at most queue.backoff_max_ms, which is "1000""#,
+        r#"schedule.tick_ms: got "7500" (command line schedule.tick_ms), expected less than half of schedule.lease_ms"#,
+        r#"expected no longer than schedule.missed_grace_s, which is "10""#,
         r#"index.hnsw_ef_construction: got 64 (default), expected at least twice index.hnsw_m, which is "33""#,
     ]) {
         assert!(fault.contains(part), "{fault}");
     }
-    assert_eq!(faults.len(), 4, "{faults:?}");
+    assert_eq!(faults.len(), 6, "{faults:?}");
 }
 
 #[test]

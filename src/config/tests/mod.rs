@@ -62,6 +62,16 @@ fn without_any_source_the_defaults_apply() {
 }
 
 #[test]
+fn a_list_of_paths_is_written_as_the_shell_writes_its_own() {
+    let directories = |sources: Given| sources.load().source.directories;
+    assert_eq!(directories(given()), [""; 0].map(PathBuf::from), "none unless told");
+    assert_eq!(directories(given().env("VECTORFORGE_SOURCE__DIRECTORIES", "")), [""; 0].map(PathBuf::from));
+    let two = ["/srv/notes", "/home/a b"].map(PathBuf::from);
+    assert_eq!(directories(given().env("VECTORFORGE_SOURCE__DIRECTORIES", "/srv/notes:/home/a b")), two);
+    assert_eq!(directories(given().file("source.directories = '/srv/notes:/home/a b'")), two);
+}
+
+#[test]
 fn each_source_wins_over_the_ones_before_it() {
     type Add = fn(Given) -> Given;
     let weakest_first: [(Add, u16); 4] = [

@@ -1,7 +1,7 @@
 //! `Document` and the input that changes it.
 
 use async_graphql::connection::{Connection, EmptyFields};
-use async_graphql::{Context, Description, Enum, ID, InputObject, Object, SimpleObject};
+use async_graphql::{Context, Description, Enum, ID, InputObject, MaybeUndefined, Object, SimpleObject};
 use chrono::{DateTime, Utc};
 use serde_json::Value as Json;
 
@@ -115,6 +115,11 @@ impl Document {
         self.0.indexed_at
     }
 
+    /// When it is deleted by itself; null: never.
+    async fn expires_at(&self) -> Option<DateTime<Utc>> {
+        self.0.expires_at
+    }
+
     /// The text that `startChar` and `endChar` of its chunks count in; null until a version is complete.
     #[graphql(complexity = 100)]
     async fn text(&self, ctx: &Context<'_>) -> Result<Option<String>> {
@@ -226,6 +231,8 @@ pub struct UpdateDocumentInput {
     title: Option<String>,
     /// New metadata, replacing the old.
     metadata: Option<Json>,
+    /// New time at which it is deleted; null: never. One in the past deletes it within a minute.
+    expires_at: MaybeUndefined<DateTime<Utc>>,
 }
 
 impl UpdateDocumentInput {
@@ -234,6 +241,7 @@ impl UpdateDocumentInput {
         Ok(DocumentChange {
             title: check::optional_text("input.title", self.title, 1, check::NAME_LIMIT)?,
             metadata: check::optional_object("input.metadata", self.metadata, metadata_limit)?,
+            expires_at: self.expires_at.into(),
         })
     }
 }

@@ -4,6 +4,7 @@ use async_graphql::{
     Context, Enum, ID, InputObject, InputValueError, InputValueResult, OneofObject, Scalar, ScalarType, SimpleObject,
     Value,
 };
+use chrono::{DateTime, Utc};
 use serde_json::Value as Json;
 
 use super::document::Document;
@@ -42,6 +43,8 @@ pub struct DocumentInput {
     tags: Vec<String>,
     /// A JSON object of at most 64 KiB (a setting).
     metadata: Option<Json>,
+    /// When it shall be deleted; a minute later it is gone. A time in the past deletes it as soon.
+    expires_at: Option<DateTime<Utc>>,
 }
 
 /// A document's content: at most 10 MiB (a setting).
@@ -100,6 +103,7 @@ impl DocumentInput {
             author: check::optional_text(&format!("{field}.author"), self.author, 1, check::NAME_LIMIT)?,
             tags,
             metadata: check::optional_object(&format!("{field}.metadata"), self.metadata, metadata_limit)?,
+            expires_at: self.expires_at,
             content_type: self.content_type,
             source: self.source.read(ctx, &format!("{field}.source")).await?,
         })

@@ -7,6 +7,7 @@ use super::collection::Collection;
 use super::document::Document;
 use super::job::Job;
 use super::run::Run;
+use super::schedule::Schedule;
 
 /// Anything with a global id. <https://relay.dev/graphql/objectidentification.htm>
 #[derive(Interface)]
@@ -22,4 +23,6 @@ pub enum Node {
     Job(Job),
     /// A run.
     Run(Run),
+    /// A schedule.
+    Schedule(Schedule),
 }

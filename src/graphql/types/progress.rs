@@ -47,6 +47,7 @@ impl IngestProgress {
             documents_total: self.0.documents_total,
             documents_done: self.0.documents_done,
             documents_failed: self.0.documents_failed,
+            documents_cancelled: self.0.documents_cancelled,
             chunks_total: self.0.chunks_total,
             chunks_embedded: self.0.chunks_embedded,
         }
@@ -106,6 +107,8 @@ pub struct RunProgress {
     documents_done: i32,
     /// Documents failed for good.
     documents_failed: i32,
+    /// Documents cancelled.
+    documents_cancelled: i32,
     /// Chunks known.
     chunks_total: i32,
     /// Chunks that have their vector.
@@ -131,7 +134,11 @@ pub enum IngestEventKind {
     DocumentFailed,
     /// The document was replaced or deleted before this version was complete.
     DocumentSuperseded,
-    /// Every document is done or failed: always the last event.
+    /// The document's job was cancelled: the document is what it was before.
+    DocumentCancelled,
+    /// The document's job was redriven: a run that had ended goes on.
+    DocumentRedriven,
+    /// Every document is done, failed or cancelled: the last event, unless a job is redriven later.
     RunFinished,
 }
 
@@ -146,6 +153,8 @@ impl From<EventKind> for IngestEventKind {
             EventKind::DocumentRetrying => Self::DocumentRetrying,
             EventKind::DocumentFailed => Self::DocumentFailed,
             EventKind::DocumentSuperseded => Self::DocumentSuperseded,
+            EventKind::DocumentCancelled => Self::DocumentCancelled,
+            EventKind::DocumentRedriven => Self::DocumentRedriven,
             EventKind::RunFinished => Self::RunFinished,
         }
     }

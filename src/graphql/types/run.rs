@@ -37,6 +37,11 @@ impl Run {
         self.0.documents_failed
     }
 
+    /// Documents that were cancelled.
+    async fn documents_cancelled(&self) -> i32 {
+        self.0.documents_cancelled
+    }
+
     /// Chunks known so far: a document's are known once it is cut.
     async fn chunks_total(&self) -> i32 {
         self.0.chunks_total
@@ -68,7 +73,7 @@ impl Run {
     }
 }
 
-/// Where a run stands. `SUCCEEDED`, `PARTIAL` and `FAILED` are terminal.
+/// Where a run stands. `SUCCEEDED`, `PARTIAL`, `FAILED` and `CANCELLED` are terminal, unless a job is redriven.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
 pub enum RunState {
     /// No document was taken up yet.
@@ -77,10 +82,12 @@ pub enum RunState {
     Running,
     /// Every document is done.
     Succeeded,
-    /// Some documents are done, some failed.
+    /// Some documents are done, others failed or were cancelled.
     Partial,
-    /// Every document failed.
+    /// No document is done, and at least one failed.
     Failed,
+    /// No document is done and none failed: they were cancelled.
+    Cancelled,
 }
 
 impl From<StoredState> for RunState {
@@ -91,6 +98,7 @@ impl From<StoredState> for RunState {
             StoredState::Succeeded => Self::Succeeded,
             StoredState::Partial => Self::Partial,
             StoredState::Failed => Self::Failed,
+            StoredState::Cancelled => Self::Cancelled,
         }
     }
 }

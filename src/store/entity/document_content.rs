@@ -15,6 +15,7 @@ pub struct Model {
     pub original: Vec<u8>,
     pub body: Option<String>,
     pub vectors: Option<Vec<u8>>,
+    pub other_attributes: Option<Json>,
 }
 
 /// None: joins are written where they are asked.

@@ -22,6 +22,7 @@ pub struct Model {
     pub created_at: DateTimeUtc,
     pub started_at: Option<DateTimeUtc>,
     pub finished_at: Option<DateTimeUtc>,
+    pub documents_cancelled: i32,
 }
 
 /// None: joins are written where they are asked.
@@ -30,7 +31,7 @@ pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// Where a run stands. The last three are terminal.
+/// Where a run stands. The last four are terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum RunState {
@@ -40,15 +41,17 @@ pub enum RunState {
     Running,
     /// Every document is done.
     Succeeded,
-    /// Some documents are done, some failed.
+    /// Some documents are done, others failed or were cancelled.
     Partial,
     /// Every document failed.
     Failed,
+    /// Documents were cancelled; none is done, none failed.
+    Cancelled,
 }
 
 impl RunState {
     /// Whether nothing more will happen.
     pub fn is_terminal(self) -> bool {
-        matches!(self, Self::Succeeded | Self::Partial | Self::Failed)
+        matches!(self, Self::Succeeded | Self::Partial | Self::Failed | Self::Cancelled)
     }
 }

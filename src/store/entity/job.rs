@@ -33,6 +33,15 @@ pub struct Model {
     pub created_at: DateTimeUtc,
     pub started_at: Option<DateTimeUtc>,
     pub finished_at: Option<DateTimeUtc>,
+    pub leases: i32,
+    pub lease_token: Option<Uuid>,
+    pub turn: i64,
+    pub flow: i64,
+    pub provider: Option<String>,
+    pub stage: Option<String>,
+    pub redrives: i32,
+    pub schedule_id: Option<Uuid>,
+    pub last_event: i64,
 }
 
 /// None: joins are written where they are asked.
@@ -42,7 +51,7 @@ pub enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 /// Where a job stands. The last three are terminal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "Text", rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum JobState {
     /// Waits for its time.
@@ -59,4 +68,14 @@ pub enum JobState {
     Cancelled,
     /// Failed for good.
     Dead,
+}
+
+impl JobState {
+    /// Those of jobs that will go on by themselves.
+    pub const UNFINISHED: [Self; 4] = [Self::Scheduled, Self::Pending, Self::Running, Self::Retrying];
+
+    /// Whether nothing more happens unless someone redrives the job.
+    pub fn is_terminal(self) -> bool {
+        !Self::UNFINISHED.contains(&self)
+    }
 }

@@ -25,6 +25,7 @@ pub struct Model {
     pub documents_failed: i32,
     pub chunks_total: i32,
     pub chunks_embedded: i32,
+    pub documents_cancelled: i32,
 }
 
 /// None: joins are written where they are asked.
@@ -53,6 +54,10 @@ pub enum EventKind {
     DocumentFailed,
     /// The document was replaced or deleted before this run's version was complete.
     DocumentSuperseded,
-    /// Every document is done or failed; last event of every run.
+    /// The document's job was cancelled; the document is what it was before.
+    DocumentCancelled,
+    /// The document's job was redriven: the run goes on.
+    DocumentRedriven,
+    /// Every document is done, failed or cancelled; the last event unless one is redriven.
     RunFinished,
 }

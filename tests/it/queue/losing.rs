@@ -10,9 +10,10 @@ use uuid::Uuid;
 use vectorforge::error::Code;
 use vectorforge::ingest::work::IngestDocument;
 use vectorforge::queue::{ActiveJob, Handler};
-use vectorforge::store::jobs as store_jobs;
+use vectorforge::store::entity::job::Model as Row;
+use vectorforge::store::jobs::{self as store_jobs, Claim};
 
-use super::{collection, document, documents, jobs, run, until_jobs_are};
+use super::{claim, collection, document, documents, insert_job, jobs, run, until_jobs_are};
 use crate::support::embedder::WordEmbedder;
 use crate::support::gql::id;
 use crate::support::worker::WorkerProcess;
@@ -27,7 +28,7 @@ const TAKEN_UP_WITHIN: Duration = Duration::from_secs(8);
 const AT_ONCE: Duration = Duration::from_secs(20);
 
 fn hanging(calls: usize) -> WorkerProcess<'static> {
-    WorkerProcess { log: None, hang_after: Some(calls), settings: SETTINGS }
+    WorkerProcess { hang_after: Some(calls), settings: SETTINGS, ..WorkerProcess::default() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -44,7 +45,7 @@ async fn a_lost_workers_job_is_taken_up_soon_and_counts_as_an_attempt() {
     assert!(killed.elapsed() < TAKEN_UP_WITHIN, "{:?}", killed.elapsed());
     let events = app.progress(&id(&payload["run"]), None).await;
     let told = events.iter().find(|event| event["kind"] == "DOCUMENT_RETRYING").expect("told");
-    assert_eq!(told["document"]["error"]["message"], "the job's lease was lost to another worker");
+    assert_eq!(told["document"]["error"]["message"], "its worker was lost");
     assert_eq!(documents(&app.database).await, ["INDEXED 1"]);
 }
 
@@ -54,14 +55,14 @@ async fn a_job_that_kills_every_worker_is_dead_after_its_last_attempt_and_the_ru
     let collection = collection(&app).await;
     app.ingest(&collection, json!([document("good", 1), document("poison", 1)])).await;
     // One worker at a time takes one job after another: the good one first.
-    for (calls, expected) in [(1, ["SUCCEEDED 1", "RUNNING 1"]), (0, ["SUCCEEDED 1", "RUNNING 2 UNAVAILABLE"])] {
+    for (calls, expected) in [(1, ["SUCCEEDED 1", "RUNNING 1"]), (0, ["SUCCEEDED 1", "RUNNING 2 WORKER_LOST"])] {
         let worker = hanging(calls).start(&app);
         until_jobs_are(&app.database, &expected).await;
         worker.kill();
     }
     let _bystander = WorkerProcess { settings: SETTINGS, ..WorkerProcess::default() }.start(&app);
-    until_jobs_are(&app.database, &["SUCCEEDED 1", "DEAD 2 UNAVAILABLE"]).await;
-    assert_eq!(documents(&app.database).await, ["INDEXED 1", "ERROR UNAVAILABLE 0"]);
+    until_jobs_are(&app.database, &["SUCCEEDED 1", "DEAD 2 WORKER_LOST"]).await;
+    assert_eq!(documents(&app.database).await, ["INDEXED 1", "ERROR WORKER_LOST 0"]);
     assert_eq!(run(&app.database).await, "PARTIAL 1 1");
 }
 
@@ -106,7 +107,7 @@ async fn a_process_that_stops_wakes_those_that_can_take_its_jobs() {
 
 /// What a thief does who believes the worker lost.
 const STEAL: &str = "UPDATE jobs SET lease_holder = gen_random_uuid(), lease_until = now() + interval '1 hour',
-    attempts = attempts + 1 WHERE state = 'RUNNING'";
+    attempts = attempts + 1, leases = leases + 1, lease_token = gen_random_uuid() WHERE state = 'RUNNING'";
 /// And what becomes of the thief.
 const LOSE: &str = "UPDATE jobs SET lease_until = now() - interval '1 s' WHERE state = 'RUNNING'";
 
@@ -147,15 +148,14 @@ async fn a_worker_that_begins_after_its_lease_was_lost_leaves_an_ended_run_alone
     let app = TestApp::builder().without_workers().start().await;
     let collection = collection(&app).await;
     app.ingest(&collection, json!([document("late", 1)])).await;
-    let lease = Duration::from_secs(3600);
-    let stalled = store_jobs::lease(app.app.store.db(), "ingest", Uuid::now_v7(), lease, 1).await.expect("takes");
+    let stalled = store_jobs::lease(app.app.store.db(), claim(1)).await.expect("takes");
     app.database.execute(LOSE).await;
     let other = TestApp::builder().database(app.database.clone()).start().await;
     other.drain().await;
     let events = app.database.number("SELECT max(sequence) FROM run_events").await;
 
     let stalled = ActiveJob { row: stalled[0].clone(), stop: CancellationToken::new() };
-    let error = IngestDocument::new(app.app.clone()).run(&stalled).await.expect_err("the lease is lost");
+    let error = IngestDocument::new(app.app.clone()).run(&stalled, "load").await.expect_err("the lease is lost");
     assert_eq!(error.code, Code::LeaseLost);
     assert_eq!(documents(&app.database).await, ["INDEXED 1"]);
     assert_eq!(run(&app.database).await, "SUCCEEDED 1 0");
@@ -168,12 +168,63 @@ async fn a_process_renews_only_the_leases_under_which_it_works() {
     let collection = collection(&app).await;
     app.ingest(&collection, json!([document("held", 1), document("dropped", 1)])).await;
     let (db, holder, short) = (app.app.store.db(), Uuid::now_v7(), Duration::from_millis(1));
-    let taken = store_jobs::lease(db, "ingest", holder, short, 2).await.expect("takes");
-    let held = taken[0].id;
+    let taken = store_jobs::lease(db, Claim { holder, lease: short, ..claim(2) }).await.expect("takes");
+    let (held, token) = (taken[0].id, taken[0].lease_token.expect("a lease"));
     let kept = store_jobs::renew(db, holder, Duration::from_secs(3600), vec![held]).await.expect("renews");
-    assert_eq!(kept, [(held, 1)]);
+    assert_eq!(kept, [(held, token)]);
     until("the other lease to run out", async || {
-        (store_jobs::expired(db, 10).await.expect("looks") == [taken[1].id]).then_some(())
+        let expired = store_jobs::expired(db, 10).await.expect("looks");
+        (expired.iter().map(|job| job.id).eq([taken[1].id])).then_some(())
     })
     .await;
+}
+
+/// What becomes of a lease whose commit had not reached the disk when the server crashed.
+const FORGET: &str = "ALTER TABLE jobs DISABLE TRIGGER USER;
+    UPDATE jobs SET state = 'PENDING', lease_holder = NULL, lease_until = NULL, leases = leases - 1,
+        attempts = attempts - 1 WHERE state = 'RUNNING';
+    ALTER TABLE jobs ENABLE TRIGGER USER";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_a_crash_of_the_server_forgot_leaves_its_number_to_the_next_holder_but_not_its_rights() {
+    let app = TestApp::builder().without_workers().start().await;
+    let id = insert_job(&app.database, "test", "").await;
+    let store = &app.app.store;
+    let forgotten = store_jobs::lease(store.db(), claim(1)).await.expect("takes").remove(0);
+    app.database.execute(FORGET).await;
+    let lease = store_jobs::lease(store.db(), claim(1)).await.expect("takes").remove(0);
+    assert_eq!((lease.id, lease.leases), (id, forgotten.leases), "its number is given again");
+
+    let tx = store.begin().await.expect("begins");
+    let refused = store_jobs::finish_step(&tx, &forgotten, "first", json!(1), None).await.expect_err("lost");
+    assert_eq!(refused.code, Code::LeaseLost);
+    drop(tx);
+    let ended = |row: &Row| [(row.id, row.lease_token, row.queue.clone())];
+    store_jobs::succeed_all(store, &ended(&forgotten)).await.expect("asks");
+    assert_eq!(jobs(&app.database).await, ["RUNNING 1"]);
+    store_jobs::succeed_all(store, &ended(&lease)).await.expect("asks");
+    assert_eq!(jobs(&app.database).await, ["SUCCEEDED 1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_takes_the_job_of_its_forgotten_lease_again_commits_once() {
+    let embedder = Arc::new(WordEmbedder::default());
+    embedder.gate.shut();
+    let app = TestApp::builder().embedder(embedder.clone()).set("queue.workers", 2).start().await;
+    let collection = collection(&app).await;
+    app.ingest(&collection, json!([document("twice", 1)])).await;
+    for attempts in [1, 2] {
+        until("an attempt to embed", async || (embedder.calls.load(SeqCst) == attempts).then_some(())).await;
+        if attempts == 1 {
+            app.database.execute(FORGET).await;
+        }
+    }
+    embedder.gate.open();
+    app.drain().await;
+    // Both slots are free again: neither attempt is under way.
+    app.ingest_to_end(&collection, json!([document("a", 1), document("b", 1)])).await;
+    assert_eq!(jobs(&app.database).await, ["SUCCEEDED 1"; 3]);
+    assert_eq!(documents(&app.database).await, ["INDEXED 1"; 3]);
+    assert_eq!(run(&app.database).await, "SUCCEEDED 1 0");
+    assert_eq!(app.database.number("SELECT count(*) FROM chunks").await, 3);
 }

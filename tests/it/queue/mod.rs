@@ -2,11 +2,17 @@
 
 mod failing;
 mod losing;
+mod plans;
+mod states;
+mod steps;
 mod taking;
+
+use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 use vectorforge::store::DEFAULT_TENANT;
+use vectorforge::store::jobs::Claim;
 
 use crate::support::database::TestDatabase;
 use crate::support::{TestApp, until};
@@ -40,10 +46,16 @@ async fn documents(database: &TestDatabase) -> Vec<String> {
     database.texts(sql).await
 }
 
-/// State and counts of the only run.
+/// State and counts of the first run.
 async fn run(database: &TestDatabase) -> String {
-    let sql = "SELECT concat_ws(' ', state, documents_done, documents_failed) FROM ingestion_runs";
+    let sql = "SELECT concat_ws(' ', state, documents_done, documents_failed) FROM ingestion_runs ORDER BY id";
     database.texts(sql).await.remove(0)
+}
+
+/// A claim of somebody on jobs of the queue.
+fn claim(limit: usize) -> Claim<'static> {
+    let lease = Duration::from_secs(3600);
+    Claim { queue: "ingest", holder: Uuid::now_v7(), lease, limit, after_tenant: Uuid::nil() }
 }
 
 /// Puts a job into the table as no version of ours would, and tells nobody.

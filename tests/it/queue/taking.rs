@@ -5,11 +5,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use uuid::Uuid;
-use vectorforge::store::jobs::{self, NewJob};
+use vectorforge::store::jobs::{self, Enqueued, NewJob, Uniqueness};
 use vectorforge::store::{DEFAULT_TENANT, Store};
 
-use super::{collection, document, insert_job};
+use super::{claim, collection, document, insert_job};
 use crate::support::TestApp;
 use crate::support::worker::WorkerProcess;
 
@@ -17,26 +16,14 @@ use crate::support::worker::WorkerProcess;
 const NEVER_MS: &str = "60000";
 /// Far below [`NEVER_MS`], far above what a loaded machine takes.
 const AT_ONCE: Duration = Duration::from_secs(20);
-const LEASE: Duration = Duration::from_secs(60);
 
 fn new_job(unique_key: Option<&str>) -> NewJob {
-    NewJob {
-        id: Uuid::now_v7(),
-        queue: "ingest",
-        kind: "test",
-        payload: json!({}),
-        payload_version: 1,
-        max_attempts: 3,
-        unique_key: unique_key.map(str::to_owned),
-        collection_id: None,
-        document_id: None,
-        run_id: None,
-        at: chrono::Utc::now(),
-    }
+    let job = NewJob::new("ingest", "test", (1, json!({})), 3, chrono::Utc::now());
+    NewJob { unique_key: unique_key.map(str::to_owned), ..job }
 }
 
 async fn take_one(store: &Store) -> Option<vectorforge::store::entity::job::Model> {
-    let mut taken = jobs::lease(store.db(), "ingest", Uuid::now_v7(), LEASE, 1).await.expect("takes");
+    let mut taken = jobs::lease(store.db(), claim(1)).await.expect("takes");
     assert!(taken.len() <= 1, "asked for one job, got {}", taken.len());
     taken.pop()
 }
@@ -49,7 +36,8 @@ async fn two_worker_processes_share_three_hundred_jobs_and_do_none_twice() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let logs = [dir.path().join("first"), dir.path().join("second")];
     let settings = &[("embedding.batch_size", "2")];
-    let _workers = logs.each_ref().map(|log| WorkerProcess { log: Some(log), hang_after: None, settings }.start(&app));
+    let _workers =
+        logs.each_ref().map(|log| WorkerProcess { log: Some(log), settings, ..WorkerProcess::default() }.start(&app));
     app.drain().await;
 
     let [first, second] = logs.map(|log| lines(&log));
@@ -110,29 +98,33 @@ async fn a_job_lives_and_dies_with_the_transaction_of_its_rows() {
 async fn a_unique_key_admits_one_unfinished_job() {
     let app = TestApp::builder().without_workers().start().await;
     let store = &app.app.store;
-    let enqueue =
-        async |key| jobs::enqueue(store.db(), DEFAULT_TENANT, vec![new_job(Some(key))]).await.expect("enqueues");
-    assert_eq!((enqueue("a").await, enqueue("a").await, enqueue("b").await), (1, 0, 1));
+    let enqueue = async |key| {
+        let tx = store.begin().await.expect("begins");
+        let unique = Uniqueness::while_unfinished();
+        let enqueued = jobs::enqueue_unique(&tx, DEFAULT_TENANT, new_job(Some(key)), &unique).await.expect("enqueues");
+        tx.commit().await.expect("commits");
+        enqueued
+    };
+    let Enqueued::New(a) = enqueue("a").await else { panic!("nothing stands in its way") };
+    assert_eq!(enqueue("a").await, Enqueued::Existing(a), "the caller is told which one");
+    assert!(matches!(enqueue("b").await, Enqueued::New(_)));
     let first = take_one(store).await.expect("a job");
-    assert_eq!(enqueue("a").await, 0, "it runs");
-    jobs::succeed(store.db(), &first).await.expect("ends");
-    assert_eq!((enqueue("a").await, enqueue("a").await), (1, 0), "it has ended");
+    assert_eq!(enqueue("a").await, Enqueued::Existing(a), "it runs");
+    let tx = store.begin().await.expect("begins");
+    jobs::succeed(&tx, &first).await.expect("ends");
+    tx.commit().await.expect("commits");
+    let Enqueued::New(next) = enqueue("a").await else { panic!("it has ended") };
+    assert_eq!(enqueue("a").await, Enqueued::Existing(next));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_most_urgent_job_is_taken_first_then_the_oldest_and_none_before_its_time() {
+async fn the_most_urgent_job_is_taken_first_then_the_oldest() {
     let app = TestApp::builder().without_workers().start().await;
     let mut expected = Vec::new();
-    for (place, extra) in [
-        (2, ""),
-        (3, ""),
-        (0, ", priority = 9, run_at = now() - interval '1 hour'"),
-        (1, ", priority = 9"),
-        (4, ", priority = -1, state = 'RETRYING'"),
-    ] {
+    for (place, extra) in [(2, ""), (3, ""), (0, ", priority = 9"), (1, ", priority = 9"), (4, ", priority = -1")] {
         expected.push((place, insert_job(&app.database, "test", extra).await));
     }
-    insert_job(&app.database, "test", ", priority = 99, run_at = now() + interval '1 hour'").await;
+    insert_job(&app.database, "test", ", priority = 99, state = 'CANCELLED', finished_at = now()").await;
     insert_job(&app.database, "test", ", priority = 99, queue = 'maintenance'").await;
     expected.sort_unstable();
     for (place, id) in expected {

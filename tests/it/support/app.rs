@@ -9,6 +9,7 @@ use vectorforge::app::App;
 use vectorforge::config::{Config, Machine, Sources};
 use vectorforge::embed::{Embedder, Embedders};
 use vectorforge::http::{self, Server};
+use vectorforge::queue::{Handlers, Settler};
 use vectorforge::store::Store;
 use vectorforge::store::listen::Signals;
 use vectorforge::tasks::Tasks;
@@ -37,7 +38,11 @@ pub struct TestAppBuilder {
     embedders: Vec<Arc<dyn Embedder>>,
     database: Option<Arc<TestDatabase>>,
     workers: bool,
+    kinds: Kinds,
 }
+
+/// Adds kinds of jobs to the house's own.
+type Kinds = Box<dyn FnOnce(Handlers, &Store) -> Handlers>;
 
 impl TestApp {
     /// With workers and the test embedder.
@@ -47,7 +52,13 @@ impl TestApp {
 
     /// With choices.
     pub fn builder() -> TestAppBuilder {
-        TestAppBuilder { overrides: Vec::new(), embedders: Vec::new(), database: None, workers: true }
+        TestAppBuilder {
+            overrides: Vec::new(),
+            embedders: Vec::new(),
+            database: None,
+            workers: true,
+            kinds: Box::new(|own, _| own),
+        }
     }
 
     /// Stops it as SIGTERM does: jobs get the grace, then their leases are given back. Gives its database.
@@ -56,6 +67,11 @@ impl TestApp {
         std::mem::take(&mut self.tasks).stop().await;
         self.app.store.close().await;
         self.database.clone()
+    }
+
+    /// Waits for the first background task to end: then the process ends too, with this cause.
+    pub async fn first_end(mut self) -> String {
+        format!("{:#}", self.tasks.first_end().await)
     }
 
     /// Waits until no job is unfinished.
@@ -96,6 +112,12 @@ impl TestAppBuilder {
         self
     }
 
+    /// With further kinds of jobs.
+    pub fn kinds(mut self, kinds: impl FnOnce(Handlers, &Store) -> Handlers + 'static) -> Self {
+        self.kinds = Box::new(kinds);
+        self
+    }
+
     /// Runs it.
     pub async fn start(self) -> TestApp {
         let database = match self.database {
@@ -113,9 +135,11 @@ impl TestAppBuilder {
         }
         let app = Arc::new(App { config, store, signals: Signals::default(), embedders });
         let (stop, mut tasks) = (CancellationToken::new(), Tasks::default());
+        tasks.spawn("bell", app.store.bell().clone().keep_ringing(app.store.clone()));
         tasks.spawn("signals", app.signals.clone().listen(app.store.clone()));
         if self.workers {
-            app.spawn_workers(&mut tasks, &stop);
+            let settler = Settler { handlers: (self.kinds)(app.handlers(), &app.store), ..app.settler() };
+            app.spawn_workers_of(settler, &mut tasks, &stop);
         }
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address").to_string();
@@ -143,6 +167,12 @@ fn config(overrides: Vec<(String, String)>) -> Config {
         ("queue.poll_ms", "200"),
         ("queue.backoff_base_ms", "10"),
         ("queue.backoff_max_ms", "50"),
+        ("schedule.tick_ms", "100"),
+        ("schedule.lease_ms", "1000"),
+        ("schedule.sweep", "* * * * * *"),
+        ("schedule.indexes", "* * * * * *"),
+        ("schedule.statistics", "* * * * * *"),
+        ("schedule.expiry", "* * * * * *"),
         ("http.shutdown_grace_ms", "0"),
     ];
     let quick = quick.map(|(key, value)| (key.to_owned(), value.to_owned()));

@@ -1,10 +1,11 @@
 //! A deterministic embedder, for tests only: texts that share words are near each other.
 
+use std::collections::VecDeque;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use vectorforge::embed::{Embedded, Embedder, Purpose, Readiness, Tokenize};
@@ -24,6 +25,10 @@ pub struct WordEmbedder {
     pub hang_after: Option<usize>,
     /// So many calls fail first, as a provider does that is down.
     pub failures: AtomicUsize,
+    /// The next calls for documents fail so, one each.
+    pub faults: Mutex<VecDeque<Error>>,
+    /// While it is set, every call for documents fails, as those of a provider that is down do.
+    pub is_down: AtomicBool,
     /// Calls so far.
     pub calls: AtomicUsize,
     /// A call with a text that has this word in it panics, as a faulty library does.
@@ -33,22 +38,41 @@ pub struct WordEmbedder {
 }
 
 /// Holds what comes while it is shut. Open at first.
-#[derive(Default)]
-pub struct Gate(tokio::sync::watch::Sender<bool>);
+pub struct Gate {
+    is_shut: tokio::sync::watch::Sender<bool>,
+    /// Who may pass while it is shut.
+    tickets: tokio::sync::Semaphore,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self { is_shut: tokio::sync::watch::Sender::default(), tickets: tokio::sync::Semaphore::new(0) }
+    }
+}
 
 impl Gate {
     /// Whatever comes now waits.
     pub fn shut(&self) {
-        self.0.send_replace(true);
+        self.is_shut.send_replace(true);
     }
 
     /// Whatever waits goes on.
     pub fn open(&self) {
-        self.0.send_replace(false);
+        self.is_shut.send_replace(false);
+    }
+
+    /// One of those that wait goes on, or the next to come.
+    pub fn pass_one(&self) {
+        self.tickets.add_permits(1);
     }
 
     async fn pass(&self) {
-        self.0.subscribe().wait_for(|is_shut| !is_shut).await.expect("the gate outlives who waits at it");
+        let mut is_shut = self.is_shut.subscribe();
+        tokio::select! {
+            biased;
+            open = is_shut.wait_for(|is_shut| !is_shut) => drop(open.expect("the gate outlives who waits at it")),
+            ticket = self.tickets.acquire() => ticket.expect("the gate outlives who waits at it").forget(),
+        }
     }
 }
 
@@ -69,6 +93,14 @@ impl Embedder for WordEmbedder {
         }
         if purpose == Purpose::Document {
             self.gate.pass().await;
+        }
+        if purpose == Purpose::Document {
+            if self.is_down.load(Ordering::SeqCst) {
+                return Err(Error::provider_unavailable("test", std::io::Error::other("told to be down")));
+            }
+            if let Some(error) = self.faults.lock().expect("nobody panics here").pop_front() {
+                return Err(error);
+            }
         }
         let is_poison = |text: &String| self.panics_at.as_ref().is_some_and(|word| text.contains(word));
         assert!(!texts.iter().any(is_poison), "told to panic");

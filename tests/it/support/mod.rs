@@ -5,6 +5,7 @@ pub mod database;
 pub mod documents;
 pub mod embedder;
 pub mod gql;
+pub mod kinds;
 pub mod refusal;
 pub mod vectors;
 pub mod wait;

@@ -4,12 +4,14 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-use super::TestApp;
 use super::embedder::WordEmbedder;
+use super::{TestApp, kinds};
 
 const DATABASE: &str = "VECTORFORGE_TEST_WORKER_DATABASE";
 const LOG: &str = "VECTORFORGE_TEST_WORKER_LOG";
 const HANG_AFTER: &str = "VECTORFORGE_TEST_WORKER_HANG_AFTER";
+/// Set: with the kinds of jobs of [`kinds`].
+const KINDS: &str = "VECTORFORGE_TEST_WORKER_KINDS";
 const SETTINGS: &str = "VECTORFORGE_TEST_WORKER_SETTINGS";
 
 /// How to run a worker process.
@@ -21,6 +23,8 @@ pub struct WorkerProcess<'a> {
     pub hang_after: Option<usize>,
     /// Settings, `key=value`.
     pub settings: &'a [(&'a str, &'a str)],
+    /// With the kinds of jobs of [`kinds`].
+    pub with_kinds: bool,
 }
 
 /// A process that is killed with the test.
@@ -29,8 +33,16 @@ pub struct Running(Child);
 impl WorkerProcess<'_> {
     /// Starts it over a test's database.
     pub fn start(&self, app: &TestApp) -> Running {
+        self.start_over(&app.database.url)
+    }
+
+    /// Starts it over a database.
+    pub fn start_over(&self, url: &str) -> Running {
         let mut command = Command::new(std::env::current_exe().expect("this binary"));
-        command.args(["support::worker::worker_process", "--exact", "--nocapture"]).env(DATABASE, &app.database.url);
+        command.args(["support::worker::worker_process", "--exact", "--nocapture"]).env(DATABASE, url);
+        if self.with_kinds {
+            command.env(KINDS, "");
+        }
         if let Some(log) = self.log {
             command.env(LOG, log);
         }
@@ -44,6 +56,16 @@ impl WorkerProcess<'_> {
 }
 
 impl Running {
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.0.try_wait().expect("our own child").is_some()
+    }
+
+    /// Its process id, as it tells it of itself.
+    pub fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
     /// `kill -9`, and waits until it is gone.
     pub fn kill(mut self) {
         self.0.kill().expect("our own child");
@@ -72,6 +94,9 @@ async fn worker_process() {
         let (key, value) = setting.split_once('=').expect("key=value");
         builder = builder.set(key, value);
     }
-    let _app = builder.start().await;
-    std::future::pending::<()>().await;
+    if std::env::var_os(KINDS).is_some() {
+        builder = builder.kinds(kinds::with_all);
+    }
+    let cause = builder.start().await.first_end().await;
+    panic!("the worker process ends: {cause}");
 }

@@ -1,0 +1,66 @@
+//! Queries and mutations about limits on jobs.
+
+use async_graphql::{Context, Object};
+
+use super::context::ContextExt;
+use super::fault::{OrFault, Result};
+use super::types::limit::{
+    JobLimit, JobLimitPayload, RemoveJobLimitInput, RemoveJobLimitPayload, SetJobLimitInput, shown_key,
+};
+use crate::app::App;
+use crate::store::listen::JOBS_CHANNEL;
+use crate::store::{Doing, Transaction, limits};
+
+/// Flattened into the root.
+pub struct LimitQuery;
+
+#[Object]
+impl LimitQuery {
+    /// Every limit on jobs, by scope and key.
+    async fn job_limits(&self, ctx: &Context<'_>) -> Result<Vec<JobLimit>> {
+        let rows = limits::all(ctx.app().store.db()).await.or_fault()?;
+        Ok(rows.into_iter().map(JobLimit::from).collect())
+    }
+}
+
+/// Flattened into the root.
+pub struct LimitMutation;
+
+#[Object]
+impl LimitMutation {
+    /// Sets a limit on jobs, over all processes, in place of one of the same scope and key. Jobs that run already run
+    /// on. A job that waits for room or for its rate starts at latest `queue.poll_ms` (2 s, a setting) after it may.
+    async fn set_job_limit(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The limit.")] input: SetJobLimitInput,
+    ) -> Result<JobLimitPayload> {
+        let app = ctx.app();
+        let limit = input.checked(app).await.or_fault()?;
+        let tx = app.store.begin().await.or_fault()?;
+        limits::set(&tx, &limit).await.or_fault()?;
+        wake(app, &tx);
+        tx.commit().await.doing("set the limit").or_fault()?;
+        Ok(JobLimitPayload { limit: limit.into() })
+    }
+
+    /// Removes a limit; jobs that it held start at once.
+    async fn remove_job_limit(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which one.")] input: RemoveJobLimitInput,
+    ) -> Result<RemoveJobLimitPayload> {
+        let app = ctx.app();
+        let (scope, key) = input.checked(app).await.or_fault()?;
+        let tx = app.store.begin().await.or_fault()?;
+        let removed = limits::remove(&tx, scope, &key).await.or_fault()?;
+        wake(app, &tx);
+        tx.commit().await.doing("remove the limit").or_fault()?;
+        Ok(RemoveJobLimitPayload { scope: scope.into(), key: shown_key(scope, &key), removed })
+    }
+}
+
+/// A limit may hold jobs of any queue.
+fn wake(app: &App, tx: &Transaction) {
+    app.queues().iter().for_each(|queue| tx.ring(JOBS_CHANNEL, queue.name));
+}

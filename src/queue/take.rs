@@ -1,0 +1,43 @@
+//! Taking jobs: at once where nothing stands in the way, otherwise one taker at a time under the rules.
+
+use chrono::Utc;
+
+use super::admit::Rules;
+use crate::error::Result;
+use crate::store::entity::job;
+use crate::store::jobs::{self, Claim};
+use crate::store::{Doing, Store, circuits, limits, queues};
+
+/// Takes what may start now.
+pub async fn take(store: &Store, claim: Claim<'_>) -> Result<Vec<job::Model>> {
+    let mut taken = jobs::lease(store.db(), claim).await?;
+    if taken.is_empty() {
+        let obstacles = queues::obstacles(store.db(), claim.queue).await?;
+        if obstacles.has_rules && !obstacles.is_paused {
+            taken = take_under_rules(store, claim).await?;
+        }
+    }
+    if !taken.is_empty() {
+        store.bell().ring_jobs(claim.queue, taken.iter().map(|job| job.id));
+    }
+    Ok(taken)
+}
+
+async fn take_under_rules(store: &Store, claim: Claim<'_>) -> Result<Vec<job::Model>> {
+    let tx = store.begin().await?;
+    limits::lock_takers(&tx).await?;
+    let now = Utc::now();
+    let limits = limits::all(&tx).await?;
+    let (circuits, running) = (circuits::all(&tx).await?, limits::running(&tx).await?);
+    let mut rules = Rules::new(claim.queue, limits, &circuits, &running, now);
+    let Some(held) = rules.held() else { return Ok(Vec::new()) };
+    let candidates = jobs::candidates(&tx, claim, held).await?;
+    let admitted = rules.admit(candidates, claim.after_tenant, claim.limit);
+    if admitted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let taken = jobs::take(&tx, claim, admitted).await?;
+    limits::set_tokens(&tx, &rules.into_limits()).await?;
+    tx.commit().await.doing("take jobs")?;
+    Ok(taken)
+}

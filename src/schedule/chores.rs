@@ -1,0 +1,99 @@
+//! What the leader does itself at the times of the built-in schedules.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::{AbortHandle, JoinSet};
+use uuid::Uuid;
+
+use super::built_in::Chore;
+use crate::app::App;
+use crate::error::Result;
+use crate::ingest::delete;
+use crate::store::entity::job::JobState;
+use crate::store::schedules::{self, Schedule};
+use crate::store::{documents, queues, retention, workers};
+use crate::{queue, search};
+
+/// How long a worker that was lost is still shown.
+const LOST_WORKERS_SHOWN: Duration = Duration::from_secs(3_600);
+/// Expired documents read at once.
+const EXPIRED_AT_ONCE: u64 = 500;
+
+/// The chores that are under way in this process. Each runs in a task of its own: one that takes long keeps neither the
+/// lead nor the others waiting. Any number of processes may do the same chore at once, as they may after a hand-over.
+pub(super) struct Chores {
+    app: Arc<App>,
+    tasks: JoinSet<()>,
+    running: Vec<(Chore, AbortHandle)>,
+}
+
+impl Chores {
+    /// None yet. Dropped, it ends them all.
+    pub(super) fn new(app: Arc<App>) -> Self {
+        Self { app, tasks: JoinSet::new(), running: Vec::new() }
+    }
+
+    /// Begins the chore of a schedule that fired, where it has one that is not under way already.
+    pub(super) fn begin(&mut self, fired: &Schedule) {
+        while self.tasks.try_join_next().is_some() {}
+        self.running.retain(|(_, task)| !task.is_finished());
+        let chore = Chore::of_kind(&fired.kind).filter(|_| fired.tenant_id.is_none());
+        let Some(chore) = chore.filter(|chore| self.running.iter().all(|(running, _)| running != chore)) else {
+            return;
+        };
+        let task = self.tasks.spawn(run_and_tell(self.app.clone(), chore, fired.id));
+        self.running.push((chore, task));
+    }
+}
+
+/// Does a chore, and notes how it went.
+async fn run_and_tell(app: Arc<App>, chore: Chore, schedule: Uuid) {
+    let done = run(&app, chore).await;
+    let error = done.as_ref().err().map(|error| (error.code.as_str(), &*error.message));
+    let told = schedules::set_error(app.store.db(), schedule, error).await;
+    for error in [done, told.map(|_| ())].into_iter().filter_map(Result::err) {
+        tracing::warn!(chore = chore.name(), cause = ?error.cause, "{error}");
+    }
+}
+
+/// Does a chore to its end.
+async fn run(app: &Arc<App>, chore: Chore) -> Result<()> {
+    match chore {
+        Chore::Sweep => sweep(app).await,
+        Chore::Indexes => search::enqueue_due_indexes(app).await,
+        Chore::Statistics => queues::fold_counts(app.store.db()).await,
+        Chore::Expiry => expire(app).await,
+        Chore::Retention => retain(app).await,
+    }
+}
+
+async fn sweep(app: &Arc<App>) -> Result<()> {
+    queue::sweep(&app.settler()).await?;
+    let unseen = LOST_WORKERS_SHOWN.max(app.config.queue.lease);
+    workers::forget_lost(app.store.db(), unseen).await?;
+    Ok(())
+}
+
+async fn expire(app: &Arc<App>) -> Result<()> {
+    loop {
+        let expired = documents::expired(app.store.db(), app.now(), EXPIRED_AT_ONCE).await?;
+        if expired.is_empty() {
+            return Ok(());
+        }
+        for (tenant, document) in expired {
+            delete::delete(app, tenant, document).await?;
+        }
+    }
+}
+
+async fn retain(app: &App) -> Result<()> {
+    let (db, ages) = (app.store.db(), &app.config.retention);
+    for (state, age) in
+        [(JobState::Succeeded, ages.succeeded), (JobState::Cancelled, ages.cancelled), (JobState::Dead, ages.dead)]
+    {
+        while retention::some_jobs(db, state, age).await? > 0 {}
+    }
+    while retention::some_runs(db, ages.runs).await? > 0 {}
+    Ok(())
+}

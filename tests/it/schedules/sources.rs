@@ -1,0 +1,190 @@
+//! What a scheduled source brings: directories and web pages, from the firing to the search.
+
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+use axum::Router;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use serde_json::json;
+
+use super::{create, input, result, run_to_end, with_directory};
+use crate::support::{TestApp, until};
+
+const STATUSES: &str = "SELECT status || ' ' || version || ' ' || regexp_replace(source_uri, '.*/', '')
+    FROM documents ORDER BY source_uri";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_is_taken_in_when_due_and_later_only_what_changed() {
+    let (directory, builder) = with_directory();
+    let app = builder.start().await;
+    fs::create_dir(directory.path().join("deep")).expect("a directory");
+    for (name, content) in [
+        ("a.md", &b"# Backups\n\nEvery night the cluster is dumped to the vault."[..]),
+        ("deep/b.txt", b"The machine on the second floor wants descaling."),
+        ("bad.txt", b"\xff\xfe"),
+        ("photo.png", b"not wanted"),
+        (".hidden.md", b"# hidden"),
+    ] {
+        fs::write(directory.path().join(name), content).expect("a file");
+    }
+    let collection = app.collection("notes").await;
+    let schedule = create(&app, input("notes", &collection, json!({ "directory": directory.path() }))).await;
+    app.database.execute("UPDATE schedules SET next_run_at = now() WHERE tenant_id IS NOT NULL").await;
+    let jobs = "SELECT count(*) FROM jobs";
+    until("the jobs of both documents", async || (app.database.number(jobs).await == 3).then_some(())).await;
+    app.drain().await;
+    assert_eq!(app.database.texts(STATUSES).await, ["INDEXED 1 a.md", "INDEXED 1 b.txt"]);
+    let first = result(&app).await;
+    assert_eq!((&first["accepted"], &first["failed"]), (&json!(2), &json!(1)), "{first}");
+    assert!(first["failures"][0]["uri"].as_str().expect("told").ends_with("/bad.txt"), "{first}");
+    assert_eq!(first["failures"][0]["code"], "BAD_USER_INPUT");
+    let hits = app.search(&collection, "cluster vault").await;
+    assert_eq!(hits["hits"][0]["chunk"]["document"]["title"], "Backups");
+
+    fs::write(directory.path().join("deep/b.txt"), "It was descaled.").expect("a file");
+    let job = run_to_end(&app, &schedule).await;
+    assert_eq!(job["kind"], "ingest_source");
+    let second = result(&app).await;
+    assert_eq!((&second["replaced"], &second["unchanged"]), (&json!(1), &json!(1)), "{second}");
+    assert_eq!(app.database.texts(STATUSES).await, ["INDEXED 1 a.md", "INDEXED 2 b.txt"]);
+
+    let runs = "SELECT count(*) FROM ingestion_runs";
+    let before = app.database.number(runs).await;
+    run_to_end(&app, &schedule).await;
+    let third = result(&app).await;
+    assert_eq!((&third["unchanged"], &third["runs"]), (&json!(2), &json!([])), "{third}");
+    assert_eq!(app.database.number(runs).await, before, "what brings nothing new leaves no run");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_has_gone_or_is_not_allowed_any_more_ends_the_job_with_its_reason() {
+    let (directory, builder) = with_directory();
+    let app = builder.start().await;
+    let inner = directory.path().join("inner");
+    fs::create_dir(&inner).expect("a directory");
+    let collection = app.collection("notes").await;
+    let schedule = create(&app, input("notes", &collection, json!({ "directory": inner }))).await;
+    fs::remove_dir(&inner).expect("removed");
+    run_to_end(&app, &schedule).await;
+    let ended = "SELECT concat_ws(' ', state, attempts, error_code, stage) FROM jobs";
+    assert_eq!(app.database.texts(ended).await, ["DEAD 1 BAD_USER_INPUT list"]);
+}
+
+/// A web server of a few pages. Some answer only when asked again.
+struct Site {
+    url: String,
+    flaky: Arc<AtomicUsize>,
+    limited: Arc<AtomicUsize>,
+    fine: Arc<AtomicUsize>,
+}
+
+/// Fails so many times first.
+async fn after(failures: usize, asked: Arc<AtomicUsize>, fault: impl IntoResponse) -> axum::response::Response {
+    match asked.fetch_add(1, SeqCst) {
+        n if n < failures => fault.into_response(),
+        _ => "It answers in the end.".into_response(),
+    }
+}
+
+impl Site {
+    async fn start() -> Self {
+        let counter = Arc::<AtomicUsize>::default;
+        let (flaky, limited, fine) = (counter(), counter(), counter());
+        let (a, b, c) = (flaky.clone(), limited.clone(), fine.clone());
+        let html = |text: &'static str| ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], text);
+        let router = Router::new()
+            .route("/fine", get(move || after(0, c.clone(), "")))
+            .route("/page.html", get(move || async move { html("<title>Coffee</title><p>It wants descaling.</p>") }))
+            .route("/picture", get(|| async { ([(header::CONTENT_TYPE, "image/png")], "x") }))
+            .route("/latin", get(|| async { ([(header::CONTENT_TYPE, "text/plain")], &b"caf\xe9"[..]) }))
+            .route("/large", get(|| async { "x".repeat(5_000) }))
+            .route("/flaky", get(move || after(1, a.clone(), StatusCode::INTERNAL_SERVER_ERROR)))
+            .route(
+                "/limited",
+                get(move || after(1, b.clone(), (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "1")]))),
+            )
+            .route("/broken", get(|| async { StatusCode::BAD_GATEWAY }));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { url, flaky, limited, fine }
+    }
+
+    fn urls(&self, paths: &[&str]) -> serde_json::Value {
+        json!({ "urls": paths.iter().map(|path| format!("{}{path}", self.url)).collect::<Vec<_>>() })
+    }
+}
+
+async fn app() -> TestApp {
+    let builder = TestApp::builder().set("source.allow_private_addresses", true);
+    builder.set("ingest.document_limit_bytes", 4_000).set("queue.max_attempts", 3).start().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_that_cannot_be_had_are_told_and_fail_no_others() {
+    let (app, site) = (app().await, Site::start().await);
+    let collection = app.collection("web").await;
+    let urls = site.urls(&["/page.html", "/gone", "/picture", "/latin", "/large", "/fine"]);
+    let schedule = create(&app, input("web", &collection, urls)).await;
+    run_to_end(&app, &schedule).await;
+    let result = result(&app).await;
+    let told: Vec<_> = result["failures"]
+        .as_array()
+        .expect("told")
+        .iter()
+        .map(|failure| {
+            let uri = failure["uri"].as_str().expect("a URL").rsplit('/').next().expect("a path").to_owned();
+            (uri, failure["code"].as_str().expect("a code").to_owned())
+        })
+        .collect();
+    let expected = [
+        ("gone", "NOT_FOUND"),
+        ("picture", "UNSUPPORTED_CONTENT_TYPE"),
+        ("latin", "BAD_USER_INPUT"),
+        ("large", "PAYLOAD_TOO_LARGE"),
+    ];
+    assert_eq!(told, expected.map(|(uri, code)| (uri.to_owned(), code.to_owned())));
+    assert_eq!((&result["accepted"], &result["failed"]), (&json!(2), &json!(4)));
+    assert_eq!(app.database.texts(STATUSES).await, ["INDEXED 1 fine", "INDEXED 1 page.html"]);
+    let job = "SELECT concat_ws(' ', state, attempts, provider) FROM jobs WHERE kind = 'ingest_source'";
+    assert_eq!(app.database.texts(job).await, ["SUCCEEDED 1 http:127.0.0.1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_fails_for_now_is_tried_again_after_the_others_were_taken_in() {
+    let (app, site) = (app().await, Site::start().await);
+    let collection = app.collection("web").await;
+    let schedule = create(&app, input("web", &collection, site.urls(&["/flaky", "/fine"]))).await;
+    run_to_end(&app, &schedule).await;
+    let result = result(&app).await;
+    assert_eq!((&result["accepted"], &result["unchanged"]), (&json!(1), &json!(1)), "{result}");
+    assert_eq!((site.flaky.load(SeqCst), site.fine.load(SeqCst)), (2, 2));
+    let job = "SELECT concat_ws(' ', state, attempts) FROM jobs WHERE kind = 'ingest_source'";
+    assert_eq!(app.database.texts(job).await, ["SUCCEEDED 2"]);
+
+    let broken = create(&app, input("broken", &collection, site.urls(&["/broken", "/page.html"]))).await;
+    run_to_end(&app, &broken).await;
+    let job = "SELECT concat_ws(' ', state, attempts, error_code) FROM jobs WHERE kind = 'ingest_source' ORDER BY id";
+    assert_eq!(app.database.texts(job).await, ["SUCCEEDED 2", "DEAD 3 UNAVAILABLE"]);
+    assert_eq!(app.database.number("SELECT count(*) FROM documents WHERE status = 'INDEXED'").await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_asks_for_patience_is_left_alone_and_costs_no_attempt() {
+    let (app, site) = (app().await, Site::start().await);
+    let collection = app.collection("web").await;
+    let schedule = create(&app, input("web", &collection, site.urls(&["/limited"]))).await;
+    run_to_end(&app, &schedule).await;
+    assert_eq!(site.limited.load(SeqCst), 2);
+    let job = "SELECT concat_ws(' ', state, attempts) FROM jobs WHERE kind = 'ingest_source'";
+    assert_eq!(app.database.texts(job).await, ["SUCCEEDED 1"]);
+    // The wait is the server's own: a second, where the pause before another attempt is at most 50 ms.
+    let waited = "SELECT count(*) FROM job_events r JOIN job_events s ON s.job_id = r.job_id
+        AND s.sequence > r.sequence AND s.kind = 'STARTED'
+        WHERE r.kind = 'RETRYING' AND r.error_code = 'RATE_LIMITED' AND s.at >= r.at + interval '900 ms'";
+    assert_eq!(app.database.number(waited).await, 1);
+    assert_eq!(app.database.number("SELECT count(*) FROM circuits").await, 0, "it is closed again");
+}
