@@ -41,11 +41,12 @@ DIMENSIONS = 8
 
 
 class Side:
-    """A queue: its programs, its database, and how one sees there that it is empty."""
+    """A queue: its programs, its database, and how one sees there that it is empty and that every job ended well. (The
+    rival's is not empty where a job failed.)"""
 
-    def __init__(self, server, name, database, command, worker_options=(), is_empty=None):
+    def __init__(self, server, name, database, command, worker_options=(), is_empty=None, is_well="SELECT true"):
         self.server, self.name, self.database, self.command = server, name, database, command
-        self.worker_options, self.is_empty = worker_options, is_empty
+        self.worker_options, self.is_empty, self.is_well = worker_options, is_empty, is_well
         socket = str(server.data_dir / "socket")
         url = f"postgres://vectorforge@localhost:5432/{self.database}?host={urllib.parse.quote(socket, safe='')}"
         self.environment = {**os.environ, "DATABASE_URL": url, "PGHOST": socket, "PGPORT": "5432",
@@ -107,7 +108,8 @@ class Session:
 def sides(server, args):
     """Ours, and the rivals that are installed; all with their schema."""
     ours = Side(server, "ours", "bench_ours", [bench_binary(args)], ["--slots", args.slots],
-                "SELECT NOT EXISTS (SELECT FROM jobs WHERE state IN ('PENDING', 'RUNNING'))")
+                "SELECT NOT EXISTS (SELECT FROM jobs WHERE state IN ('PENDING', 'RUNNING'))",
+                "SELECT NOT EXISTS (SELECT FROM jobs WHERE state <> 'SUCCEEDED')")
     found = [ours]
     if (RIVALS / "node_modules/graphile-worker").is_dir():
         database, command = "bench_graphile", ["node", RIVALS / "graphile.mjs"]
@@ -155,6 +157,9 @@ def drain(side, processes, jobs):
         told = side.lines("enqueue", "--jobs", jobs)[0]
         side.wait_until_empty()
         ended = time.time()
+    with Session(side.server, side.database) as session:
+        if session.ask(side.is_well) != "t":
+            raise SystemExit(f"jobs of {side.name} failed")
     began = told["at_us"] / 1e6 - told["seconds"]
     if began < started:
         raise SystemExit("the clocks of two processes disagree")

@@ -16,7 +16,7 @@ ALTER TABLE jobs DISABLE TRIGGER USER;
 INSERT INTO jobs (id, tenant_id, queue, kind, payload, payload_version, state, max_attempts, attempts, leases, turn, flow,
     provider, last_event, run_at, created_at, started_at, finished_at)
 SELECT uuidv7(), ('00000000-0000-7000-8000-' || lpad((n % {tenants})::text, 12, '0'))::uuid, '{queue}', 'noop', '{{}}', 1,
-    '{state}', 5, {ran}, {ran}, n / {tenants}, n % {flows}, {provider}, 1 + 2 * {ran}, now(), now(),
+    '{state}', 5, {ran}, {ran}, n / {tenants}, n % {flows} + {first_flow}, {provider}, 1 + 2 * {ran}, now(), now(),
     CASE WHEN {ran} = 1 THEN now() END, CASE WHEN {ran} = 1 THEN now() END
 FROM generate_series(1, {jobs}) AS n;
 ALTER TABLE jobs ENABLE TRIGGER USER;
@@ -42,7 +42,8 @@ def add_options(options):
 def jobs(count, state="PENDING", provider=None):
     """SQL that puts jobs into the table."""
     return JOBS.format(jobs=count, state=state, ran=int(state != "PENDING"), tenants=TENANTS, flows=FLOWS, queue=QUEUE,
-                       provider=f"'{provider}'" if provider else "NULL")
+                       # A flow is of one provider.
+                       first_flow=FLOWS if provider else 0, provider=f"'{provider}'" if provider else "NULL")
 
 
 def cases(args):
