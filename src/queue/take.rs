@@ -30,10 +30,13 @@ async fn take_under_rules(store: &Store, claim: Claim<'_>) -> Result<Vec<job::Mo
     let limits = limits::all(&tx).await?;
     let (circuits, running) = (circuits::all(&tx).await?, limits::running(&tx).await?);
     let mut rules = Rules::new(claim.queue, limits, &circuits, &running, now);
-    let Some(held) = rules.held() else { return Ok(Vec::new()) };
-    let candidates = jobs::candidates(&tx, claim, held).await?;
-    let admitted = rules.admit(candidates, claim.after_tenant, claim.limit);
+    let admitted = match rules.held() {
+        Some(held) => rules.admit(jobs::candidates(&tx, claim, held).await?, claim.after_tenant, claim.limit),
+        None => Vec::new(),
+    };
     if admitted.is_empty() {
+        // At once, not when the connection is looked at next: other takers wait.
+        tx.rollback().await.doing("let other takers in")?;
         return Ok(Vec::new());
     }
     let taken = jobs::take(&tx, claim, admitted).await?;

@@ -330,7 +330,8 @@ pub async fn other_attributes(db: &impl ConnectionTrait, documents: &[Uuid]) -> 
 pub async fn expired(db: &impl ConnectionTrait, at: DateTimeUtc, limit: u64) -> Result<Vec<(TenantId, Uuid)>> {
     let question = Statement::from_sql_and_values(
         DbBackend::Postgres,
-        "SELECT tenant_id, id FROM documents WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2",
+        "SELECT d.tenant_id, d.id FROM documents d JOIN collections k ON k.id = d.collection_id AND k.deleted_at IS NULL
+         WHERE d.expires_at <= $1 ORDER BY d.expires_at LIMIT $2",
         [at.into(), limit.cast_signed().into()],
     );
     let rows = db.query_all_raw(question).await.doing("look for expired documents")?;

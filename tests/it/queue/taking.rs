@@ -118,6 +118,32 @@ async fn a_unique_key_admits_one_unfinished_job() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_held_over_the_states_and_the_time_that_the_caller_chooses() {
+    use vectorforge::store::entity::job::JobState;
+
+    let app = TestApp::builder().without_workers().start().await;
+    let store = &app.app.store;
+    let enqueue = async |unique: &Uniqueness| {
+        let tx = store.begin().await.expect("begins");
+        let enqueued = jobs::enqueue_unique(&tx, DEFAULT_TENANT, new_job(Some("a")), unique).await.expect("enqueues");
+        tx.commit().await.expect("commits");
+        enqueued
+    };
+    let hour = Some(Duration::from_secs(3_600));
+    let waiting = Uniqueness { states: vec![JobState::Pending], period: None };
+    let of_an_hour = Uniqueness { states: vec![JobState::Pending, JobState::Running], period: hour };
+    let Enqueued::New(first) = enqueue(&waiting).await else { panic!("nothing stands in its way") };
+    assert_eq!(enqueue(&waiting).await, Enqueued::Existing(first), "it waits");
+    take_one(store).await.expect("a job");
+    assert_eq!(enqueue(&of_an_hour).await, Enqueued::Existing(first), "it runs, and is young");
+    app.database.execute("UPDATE jobs SET created_at = now() - interval '2 h'").await;
+    let Enqueued::New(second) = enqueue(&of_an_hour).await else { panic!("it is older than an hour") };
+    assert_eq!(enqueue(&of_an_hour).await, Enqueued::Existing(second));
+    take_one(store).await.expect("the second job");
+    assert!(matches!(enqueue(&waiting).await, Enqueued::New(_)), "both run, and only waiting ones count");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_most_urgent_job_is_taken_first_then_the_oldest() {
     let app = TestApp::builder().without_workers().start().await;
     let mut expected = Vec::new();

@@ -4,6 +4,8 @@
 //! document that fits one batch takes a single transaction. Every transaction changes the job's row under its lease,
 //! which is the fence: a worker that lost the lease commits nothing.
 
+mod cut;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -13,12 +15,11 @@ use serde_json::{Value as Json, json};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::chunk::{self, Chunk, ChunkSettings, CountTokens};
-use super::load::{self, Loaded, Section};
-use super::submit::CHUNKS_CONTENT_TYPE;
+use super::chunk::{Chunk, ChunkSettings};
+use super::load::Loaded;
 use super::{QUEUE, vectors};
 use crate::app::App;
-use crate::embed::{Embedder, Purpose, Tokenize};
+use crate::embed::{Embedder, Purpose};
 use crate::error::{Code, Error, Result};
 use crate::queue::{ActiveJob, Handler, Step, StepEnd, payload};
 use crate::store::entity::document::{Model as Document, Status};
@@ -274,7 +275,7 @@ impl<'a> Work<'a> {
             None => None,
         };
         let (content, content_type) = (content.clone(), self.document.content_type.clone());
-        let work = move || cut(&content, &content_type, &settings, tokenizer.as_deref());
+        let work = move || cut::cut(&content, &content_type, &settings, tokenizer.as_deref());
         let started = Instant::now();
         let (loaded, chunks, loading) =
             tokio::task::spawn_blocking(work).await.map_err(|panic| Error::internal("read the document", panic))??;
@@ -494,52 +495,4 @@ async fn supersede(tx: Transaction, job: &job::Model, run: Uuid) -> Result<()> {
 
 fn stage(name: &'static str, seconds: f64) {
     histogram!("vectorforge_ingest_stage_duration_seconds", "stage" => name).record(seconds);
-}
-
-/// Loads and chunks; tells how long loading took.
-fn cut(
-    content: &document_content::Model,
-    content_type: &str,
-    settings: &ChunkSettings,
-    tokenizer: Option<&dyn Tokenize>,
-) -> Result<(Loaded, Vec<Chunk>, std::time::Duration)> {
-    let started = Instant::now();
-    if content_type == CHUNKS_CONTENT_TYPE {
-        let (loaded, chunks) = ready_made(content, tokenizer)?;
-        return Ok((loaded, chunks, started.elapsed()));
-    }
-    let refused = |cause: load::LoadError| Error::input("document", cause, "a document with text");
-    let loaded = load::load(content_type.parse().map_err(refused)?, &content.original).map_err(refused)?;
-    let loading = started.elapsed();
-    let counter = Counter(tokenizer);
-    let chunks = chunk::chunk(&loaded, settings, &counter)
-        .map_err(|cause| Error::input("collection.chunking", cause, "chunk settings that hold together"))?;
-    Ok((loaded, chunks, loading))
-}
-
-/// The chunks that the caller cut, at their places in the document's text.
-fn ready_made(content: &document_content::Model, tokenizer: Option<&dyn Tokenize>) -> Result<(Loaded, Vec<Chunk>)> {
-    let unreadable = |cause: anyhow::Error| Error::internal("read the document's chunks", cause);
-    let texts: Vec<String> = serde_json::from_slice(&content.original).map_err(|cause| unreadable(cause.into()))?;
-    let body = content.body.clone().ok_or_else(|| unreadable(anyhow::anyhow!("no text")))?;
-    let separator = super::submit::CHUNK_SEPARATOR.chars().count();
-    let mut start_char = 0;
-    let chunks = texts.into_iter().map(|text| {
-        let end_char = start_char + text.chars().count();
-        let tokens = tokenizer.map(|tokenizer| u32::try_from(tokenizer.offsets(&text).len()).unwrap_or(u32::MAX));
-        let chunk = Chunk { text, start_char, end_char, tokens, heading_path: Vec::new() };
-        start_char = end_char + separator;
-        chunk
-    });
-    let chunks = chunks.collect();
-    Ok((Loaded { text: body, title: None, sections: Vec::<Section>::new() }, chunks))
-}
-
-/// The model's tokenizer as the chunker wants it; without a model nothing is counted.
-struct Counter<'a>(Option<&'a dyn Tokenize>);
-
-impl CountTokens for Counter<'_> {
-    fn token_offsets(&self, text: &str) -> Vec<(usize, usize)> {
-        self.0.map(|tokenizer| tokenizer.offsets(text)).unwrap_or_default()
-    }
 }
