@@ -4,17 +4,18 @@
 
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
-# The dependencies, in a layer that changes only with the manifests: both crates are empty here.
+# The dependencies, in a layer that changes only with the manifests: all crates are empty here.
 COPY Cargo.toml Cargo.lock ./
+COPY encoder/Cargo.toml encoder/
 COPY migration/Cargo.toml migration/
-RUN mkdir src migration/src \
-    && echo 'fn main() {}' > src/main.rs \
-    && touch src/lib.rs migration/src/lib.rs \
+RUN mkdir -p src encoder/src encoder/benches migration/src \
+    && echo 'fn main() {}' > src/main.rs && cp src/main.rs encoder/benches/embed.rs \
+    && touch src/lib.rs encoder/src/lib.rs migration/src/lib.rs \
     && cargo build --release --locked \
-    && rm -r src migration/src
+    && rm -r src encoder/src encoder/benches migration/src
 COPY . .
 # Cargo goes by modification times, and those of the checkout are older than the empty crates'.
-RUN touch src/main.rs src/lib.rs migration/src/lib.rs && cargo build --release --locked --bin vectorforge
+RUN touch src/main.rs src/lib.rs encoder/src/lib.rs migration/src/lib.rs && cargo build --release --locked --bin vectorforge
 
 FROM python:3.12-slim-bookworm AS runtime
 COPY runtime/requirements.txt /tmp/requirements.txt

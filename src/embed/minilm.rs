@@ -5,8 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use encoder::{Model, ModelConfig};
 
-use super::local::{EmbedError, LocalEmbedder, Model, ModelConfig, Priority, State};
+use super::local::{EmbedError, LocalEmbedder, Priority, State};
 use super::{Embedded, Embedder, Purpose, Readiness, Tokenize};
 use crate::error::{Error, Result};
 use crate::store::server::runtime_dirs;

@@ -56,7 +56,7 @@ fn without_any_source_the_defaults_apply() {
     assert_eq!((config.http.host.as_str(), config.http.port), ("127.0.0.1", 8000));
     assert_eq!(config.http.request_timeout, Duration::from_secs(30));
     assert_eq!(config.database.recycle, Duration::from_secs(1_800));
-    assert_eq!(config.embedding.threads, 6, "one per core of the machine told");
+    assert_eq!(config.embedding.threads, 5, "one less than the cores of the machine told");
     assert_eq!(config.data_dir, PathBuf::from("/var/lib/vectorforge"));
     assert_eq!((config.llm.provider, config.log.level), (None, LogLevel::Info));
 }

@@ -1,4 +1,5 @@
-//! Threads that compute for async callers: two lanes, bounded, cancellable, and safe from panics.
+//! Threads that compute for async callers: two lanes, bounded, cancellable, and safe from panics. One thread takes
+//! queries only, so that a query begins at once however much bulk work there is.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -38,14 +39,16 @@ struct Shared {
     changed: Condvar,
 }
 
-#[derive(Default)]
 struct Lanes {
     queries: VecDeque<Task>,
     bulk: VecDeque<Task>,
+    /// Threads that may still begin bulk work; one thread is always left for queries.
+    bulk_threads: usize,
     closed: bool,
 }
 
 struct Task {
+    priority: Priority,
     work: Box<dyn FnOnce() + Send>,
     /// The place in the lane, free again when the work is taken out.
     _room: OwnedSemaphorePermit,
@@ -62,9 +65,11 @@ impl<T> Ticket<T> {
 }
 
 impl Pool {
-    /// Starts the threads; zero is taken as one.
-    pub(super) fn start(threads: usize) -> io::Result<Self> {
-        let shared = Arc::new(Shared { lanes: Mutex::default(), changed: Condvar::new() });
+    /// Starts threads for bulk work (zero is taken as one), which queries may use too, and one for queries alone.
+    pub(super) fn start(bulk_threads: usize) -> io::Result<Self> {
+        let bulk_threads = bulk_threads.max(1);
+        let lanes = Lanes { queries: VecDeque::new(), bulk: VecDeque::new(), bulk_threads, closed: false };
+        let shared = Arc::new(Shared { lanes: Mutex::new(lanes), changed: Condvar::new() });
         let mut pool = Self {
             shared,
             threads: Vec::new(),
@@ -72,7 +77,7 @@ impl Pool {
             bulk_room: Arc::new(Semaphore::new(WAITING_PER_LANE)),
         };
         // Into the pool one by one: should a thread not start, dropping the pool ends those that did.
-        for index in 0..threads.max(1) {
+        for index in 0..=bulk_threads {
             let shared = Arc::clone(&pool.shared);
             let thread = Builder::new().name(format!("embed-{index}")).spawn(move || shared.work())?;
             pool.threads.push(thread);
@@ -102,7 +107,7 @@ impl Pool {
             // The caller may have left meanwhile.
             let _ = reply.send(outcome);
         };
-        self.shared.push(priority, Task { work: Box::new(work), _room: room });
+        self.shared.push(Task { priority, work: Box::new(work), _room: room });
         Ok(Ticket(ticket))
     }
 }
@@ -120,28 +125,37 @@ impl Drop for Pool {
 
 impl Shared {
     fn work(&self) {
-        while let Some(work) = self.next() {
+        let mut done = None;
+        while let Some((priority, work)) = self.next(done) {
             work();
+            done = Some(priority);
         }
     }
 
-    /// The next piece of work; `None` when the pool closes.
-    fn next(&self) -> Option<Box<dyn FnOnce() + Send>> {
+    /// The next piece of work for a thread that has done one; `None` when the pool closes.
+    fn next(&self, done: Option<Priority>) -> Option<(Priority, Box<dyn FnOnce() + Send>)> {
         let mut lanes = self.lock();
+        if done == Some(Priority::Bulk) {
+            lanes.bulk_threads += 1;
+        }
         loop {
             if lanes.closed {
                 return None;
             }
             if let Some(task) = lanes.take() {
-                return Some(task.work);
+                if lanes.bulk_threads > 0 && !lanes.bulk.is_empty() {
+                    // This thread may have become free for bulk work and taken a query: another one may sleep.
+                    self.changed.notify_one();
+                }
+                return Some((task.priority, task.work));
             }
             lanes = self.changed.wait(lanes).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    fn push(&self, priority: Priority, task: Task) {
+    fn push(&self, task: Task) {
         let mut lanes = self.lock();
-        match priority {
+        match task.priority {
             Priority::Query => lanes.queries.push_back(task),
             Priority::Bulk => lanes.bulk.push_back(task),
         }
@@ -149,7 +163,10 @@ impl Shared {
     }
 
     fn close(&self) {
-        *self.lock() = Lanes { closed: true, ..Lanes::default() };
+        let mut lanes = self.lock();
+        lanes.queries.clear();
+        lanes.bulk.clear();
+        lanes.closed = true;
         self.changed.notify_all();
     }
 
@@ -161,7 +178,15 @@ impl Shared {
 
 impl Lanes {
     fn take(&mut self) -> Option<Task> {
-        self.queries.pop_front().or_else(|| self.bulk.pop_front())
+        if let Some(query) = self.queries.pop_front() {
+            return Some(query);
+        }
+        if self.bulk_threads == 0 {
+            return None;
+        }
+        let bulk = self.bulk.pop_front()?;
+        self.bulk_threads -= 1;
+        Some(bulk)
     }
 }
 
@@ -178,26 +203,39 @@ mod tests {
     use super::*;
 
     /// Occupies one thread of the pool until the sender goes.
-    async fn hold(pool: &Pool) -> (mpsc::Sender<()>, Ticket<()>) {
+    async fn hold(pool: &Pool, priority: Priority) -> (mpsc::Sender<()>, Ticket<()>) {
         let (release, held) = mpsc::channel::<()>();
         let (begin, begun) = oneshot::channel();
         let work = move || {
             let _ = begin.send(());
             let _ = held.recv();
         };
-        let ticket = pool.submit(Priority::Bulk, work).await.expect("the pool is open");
+        let ticket = pool.submit(priority, work).await.expect("the pool is open");
         begun.await.expect("the work begins");
         (release, ticket)
     }
 
     fn pool() -> Pool {
-        Pool::start(1).expect("the system gives a thread")
+        Pool::start(1).expect("the system gives threads")
+    }
+
+    #[tokio::test]
+    async fn a_query_begins_while_bulk_work_holds_every_bulk_thread() {
+        let pool = pool();
+        let (release, held) = hold(&pool, Priority::Bulk).await;
+        let waiting = pool.submit(Priority::Bulk, || ()).await.expect("the pool is open");
+        let query = pool.submit(Priority::Query, || 7).await.expect("the pool is open");
+        assert_eq!(query.outcome().await, Ok(7));
+        drop(release);
+        held.outcome().await.expect("the work ends");
+        waiting.outcome().await.expect("the bulk thread is free again");
     }
 
     #[tokio::test]
     async fn queries_go_before_bulk_work_that_waits() {
         let pool = pool();
-        let (release, _held) = hold(&pool).await;
+        let (release, _held) = hold(&pool, Priority::Bulk).await;
+        let (_release_query, _held_query) = hold(&pool, Priority::Query).await;
         let (tell, told) = mpsc::channel();
         let mut tickets = Vec::new();
         for (priority, name) in [(Priority::Bulk, "bulk 1"), (Priority::Bulk, "bulk 2"), (Priority::Query, "query")] {
@@ -223,7 +261,7 @@ mod tests {
     #[tokio::test]
     async fn work_whose_ticket_was_dropped_never_begins() {
         let pool = pool();
-        let (release, _held) = hold(&pool).await;
+        let (release, _held) = hold(&pool, Priority::Bulk).await;
         let (tell, told) = mpsc::channel();
         drop(pool.submit(Priority::Bulk, move || tell.send(())).await.expect("the pool is open"));
         let after = pool.submit(Priority::Bulk, || ()).await.expect("the pool is open");
@@ -235,7 +273,7 @@ mod tests {
     #[tokio::test]
     async fn a_full_lane_makes_its_callers_wait_and_leaves_the_other_open() {
         let pool = pool();
-        let (release, _held) = hold(&pool).await;
+        let (release, _held) = hold(&pool, Priority::Bulk).await;
         let mut tickets = Vec::new();
         for _ in 0..WAITING_PER_LANE {
             tickets.push(pool.submit(Priority::Bulk, || ()).await.expect("the pool is open"));
@@ -257,7 +295,7 @@ mod tests {
     async fn dropping_the_pool_ends_its_threads_and_tells_those_who_wait() {
         let pool = pool();
         let shared = Arc::downgrade(&pool.shared);
-        let (release, _held) = hold(&pool).await;
+        let (release, _held) = hold(&pool, Priority::Bulk).await;
         let waiting = pool.submit(Priority::Bulk, || ()).await.expect("the pool is open");
         pool.shared.close();
         drop(release);

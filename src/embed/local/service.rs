@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::thread::{self, Builder};
 use std::time::Instant;
 
+use encoder::{Model, Precision};
 use tokio::sync::watch;
 
 use super::error::EmbedError;
-use super::model::Model;
 use super::pool::{Pool, Priority, panic_message};
 
 /// Estimated tokens per piece of work handed to a thread, about a tenth of a second of computing: long enough to use the
@@ -67,7 +67,8 @@ pub struct LocalEmbedder {
 }
 
 impl LocalEmbedder {
-    /// Starts the threads, and reads nothing yet. Without a number of threads there is one per processor core.
+    /// Starts so many threads for bulk work (one per processor core where not given) and one for queries, and reads
+    /// nothing yet.
     ///
     /// # Errors
     /// When the system gives no more threads.
@@ -150,7 +151,7 @@ impl LocalEmbedder {
 /// Whatever happens while loading ends in a slot, so that nobody waits for ever.
 fn load(dir: &Path) -> Slot {
     let begun = Instant::now();
-    match catch_unwind(|| Model::load(dir)) {
+    match catch_unwind(|| Model::load(dir, Precision::F32)) {
         Ok(Ok(model)) => {
             let load_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
             Slot::Ready { model: Arc::new(model), load_ms }
@@ -197,8 +198,9 @@ fn shares(texts: Vec<String>, max_tokens: usize) -> Vec<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
+    use encoder::testing::{TinyModel, cosine, model_dir};
+
     use super::*;
-    use crate::embed::local::testing::{TinyModel, cosine, model_dir};
 
     fn start(dir: &Path) -> LocalEmbedder {
         LocalEmbedder::start(dir, NonZero::new(2)).expect("the system gives threads")

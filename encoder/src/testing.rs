@@ -1,21 +1,21 @@
-//! For the tests of this room: where the real model is, and a tiny one made on the spot that tests can damage.
+//! For tests: where the real model is, and a tiny one made on the spot that tests can damage.
 
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use super::Model;
+use crate::Model;
 
 /// The setting that names the directory of the real model.
 const MODEL_DIR: &str = "VECTORFORGE_EMBEDDING__MODEL_DIR";
 
 /// The real model, loaded once for all tests.
-pub(super) static MODEL: LazyLock<Model> =
-    LazyLock::new(|| Model::load(&model_dir()).expect("the model installed by make is whole"));
+pub static MODEL: LazyLock<Model> =
+    LazyLock::new(|| Model::load(&model_dir(), crate::Precision::F32).expect("the model installed by make is whole"));
 
 /// The directory of the real model: as the setting says, else below the nearest `.runtime` upwards of this package.
-pub(super) fn model_dir() -> PathBuf {
+pub fn model_dir() -> PathBuf {
     if let Some(dir) = env::var_os(MODEL_DIR) {
         return dir.into();
     }
@@ -35,21 +35,28 @@ fn find_model(dir: &Path) -> Option<PathBuf> {
 }
 
 /// The cosine of the angle between two vectors.
-pub(super) fn cosine(a: &[f32], b: &[f32]) -> f64 {
+pub fn cosine(a: &[f32], b: &[f32]) -> f64 {
     let dot = |a: &[f32], b: &[f32]| -> f64 { a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum() };
     dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
 }
 
 /// A directory that goes with its value.
-pub(super) type TempDir = tempfile::TempDir;
+pub type TempDir = tempfile::TempDir;
 
 /// A BERT model of one layer with 8 numbers per token, 11 words and 16 positions, in a directory of its own.
-pub(super) struct TinyModel {
+pub struct TinyModel {
     dir: TempDir,
 }
 
+impl Default for TinyModel {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl TinyModel {
-    pub(super) fn new() -> Self {
+    /// Writes the files.
+    pub fn new() -> Self {
         let model = Self { dir: tempfile::tempdir().expect("the system has a temporary directory") };
         model.write("config.json", CONFIG);
         model.write("tokenizer.json", tokenizer_json());
@@ -57,25 +64,30 @@ impl TinyModel {
         model
     }
 
-    pub(super) fn dir(&self) -> &Path {
+    /// The directory.
+    pub fn dir(&self) -> &Path {
         self.dir.path()
     }
 
-    pub(super) fn path(&self, file: &str) -> PathBuf {
+    /// Of one of its files.
+    pub fn path(&self, file: &str) -> PathBuf {
         self.dir().join(file)
     }
 
-    pub(super) fn write(&self, file: &str, text: impl AsRef<[u8]>) {
+    /// Writes one of its files.
+    pub fn write(&self, file: &str, text: impl AsRef<[u8]>) {
         let path = self.path(file);
         fs::create_dir_all(path.parent().expect("a file has a directory")).expect("the directory can be made");
         fs::write(path, text).expect("the file can be written");
     }
 
-    pub(super) fn remove(&self, file: &str) {
+    /// Removes one of its files.
+    pub fn remove(&self, file: &str) {
         fs::remove_file(self.path(file)).expect("the file is there");
     }
 
-    pub(super) fn edit(&self, file: &str, edit: impl Fn(String) -> String) {
+    /// Changes one of its files, which must make a difference.
+    pub fn edit(&self, file: &str, edit: impl Fn(String) -> String) {
         let text = fs::read_to_string(self.path(file)).expect("the file is there");
         let edited = edit(text.clone());
         assert_ne!(edited, text, "the edit of {file} changes nothing");
@@ -83,7 +95,7 @@ impl TinyModel {
     }
 
     /// Writes the weights again, after a change to the list of tensors.
-    pub(super) fn write_tensors(&self, change: impl Fn(&mut Vec<Tensor>)) {
+    pub fn write_tensors(&self, change: impl Fn(&mut Vec<Tensor>)) {
         let mut tensors = tiny_tensors();
         change(&mut tensors);
         self.write("model.safetensors", safetensors(&tensors));
@@ -91,10 +103,10 @@ impl TinyModel {
 }
 
 /// Name, shape and numbers.
-pub(super) type Tensor = (&'static str, &'static [usize], Vec<f32>);
+pub type Tensor = (&'static str, &'static [usize], Vec<f32>);
 
 /// A safetensors file with these tensors.
-pub(super) fn safetensors(tensors: &[Tensor]) -> Vec<u8> {
+pub fn safetensors(tensors: &[Tensor]) -> Vec<u8> {
     let mut header = serde_json::Map::new();
     let mut data: Vec<u8> = Vec::new();
     for (name, shape, values) in tensors {

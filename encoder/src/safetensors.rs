@@ -24,7 +24,7 @@ const FLOAT_BYTES: usize = size_of::<f32>();
 
 /// An open safetensors file with the tensors not taken yet.
 #[derive(Debug)]
-pub(super) struct TensorFile {
+pub(crate) struct TensorFile {
     path: PathBuf,
     file: File,
     data_start: u64,
@@ -41,7 +41,7 @@ struct Entry {
 }
 
 impl TensorFile {
-    pub(super) fn open(path: &Path) -> Result<Self, LoadError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, LoadError> {
         let mut file = File::open(path).map_err(LoadError::unreadable(path))?;
         let file_len = file.metadata().map_err(LoadError::unreadable(path))?.len();
         let header_len = read_header_len(path, &mut file, file_len)?;
@@ -56,8 +56,13 @@ impl TensorFile {
         })
     }
 
+    /// Whether there is a tensor of that name that was not taken yet.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.entries.contains_key(name)
+    }
+
     /// Takes a tensor out of the file: exactly this name, 32-bit floats, exactly this shape, every number finite.
-    pub(super) fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
+    pub(crate) fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
         let expected = format!("tensor {name} of F32 {shape:?}");
         let Some(entry) = self.entries.remove(name) else {
             return Err(self.unexpected(format!("no tensor {name}"), expected));
@@ -79,7 +84,7 @@ impl TensorFile {
 
     /// Checks that nothing is left but tensors we know and do not use. A left-over layer means that the file and
     /// `config.json` are of two models, and vectors made without it would be quietly wrong.
-    pub(super) fn finish(self, unused: impl Fn(&str) -> bool) -> Result<(), LoadError> {
+    pub(crate) fn finish(self, unused: impl Fn(&str) -> bool) -> Result<(), LoadError> {
         match self.entries.keys().find(|name| !unused(name)) {
             Some(name) => Err(self.unexpected(format!("tensor {name}"), "only the tensors that config.json asks for")),
             None => Ok(()),
@@ -148,7 +153,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::embed::local::testing::{TempDir, safetensors};
+    use crate::testing::{TempDir, safetensors};
 
     fn written(bytes: &[u8]) -> (TempDir, PathBuf) {
         let dir = tempfile::tempdir().expect("the system has a temporary directory");

@@ -13,7 +13,7 @@ use super::error::LoadError;
 const DEFAULT_MAX_TOKENS: usize = 256;
 
 /// `[CLS]` and `[SEP]`, which surround every text.
-pub(super) const SPECIAL_TOKENS: usize = 2;
+pub(crate) const SPECIAL_TOKENS: usize = 2;
 
 /// Shape of a BERT encoder, read from `config.json`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -79,6 +79,17 @@ impl ModelConfig {
     #[must_use]
     pub fn head_size(&self) -> usize {
         self.hidden_size / self.num_attention_heads
+    }
+
+    /// The mean of the rows, of length one.
+    pub(crate) fn pool(&self, rows: &[f32], width: usize) -> Vec<f32> {
+        let mut mean = vec![0.0; self.hidden_size];
+        for row in rows.chunks_exact(width) {
+            mean.iter_mut().zip(row).for_each(|(total, value)| *total += value);
+        }
+        let length = mean.iter().map(|value| value * value).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
+        mean.iter_mut().for_each(|value| *value /= length);
+        mean
     }
 
     /// The first thing found that cannot be, with what was expected instead.
@@ -164,7 +175,7 @@ fn parse_json<T: DeserializeOwned>(file: &Path, text: &[u8]) -> Result<T, LoadEr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::embed::local::testing::TinyModel;
+    use crate::testing::TinyModel;
 
     fn sentence(model: &TinyModel) -> String {
         ModelConfig::read(model.dir()).expect_err("the configuration is wrong").to_string()

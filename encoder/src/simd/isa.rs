@@ -1,0 +1,79 @@
+//! Which instruction set runs the kernels.
+
+use std::fmt;
+
+use super::Kernel;
+#[cfg(target_arch = "x86_64")]
+use super::avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+use super::avx512::Avx512;
+use super::portable::Portable;
+
+/// An instruction set that the kernels are written for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Isa {
+    /// What every processor has.
+    Portable,
+    /// 256-bit vectors of `x86_64` with fused products (Haswell, Zen, and later).
+    Avx2,
+    /// 512-bit vectors of `x86_64` with sums of byte products (Ice Lake, Zen 4, and later).
+    Avx512,
+}
+
+impl Isa {
+    /// All of them, the slowest first.
+    pub const ALL: [Self; 3] = [Self::Portable, Self::Avx2, Self::Avx512];
+
+    /// The fastest one of this processor.
+    #[must_use]
+    pub fn best() -> Self {
+        Self::available().last().unwrap_or(Self::Portable)
+    }
+
+    /// All that this processor has, the slowest first.
+    pub fn available() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|isa| isa.is_available())
+    }
+
+    /// Whether this processor has it.
+    #[must_use]
+    pub fn is_available(self) -> bool {
+        match self {
+            Self::Portable => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => Avx2::detect().is_some(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => Avx512::detect().is_some(),
+            #[cfg(not(target_arch = "x86_64"))]
+            Self::Avx2 | Self::Avx512 => false,
+        }
+    }
+
+    /// Runs a kernel with this instruction set, or with the portable one where the processor does not have it.
+    pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        #[cfg(target_arch = "x86_64")]
+        {
+            if self == Self::Avx512
+                && let Some(simd) = Avx512::detect()
+            {
+                return simd.run(kernel);
+            }
+            if self == Self::Avx2
+                && let Some(simd) = Avx2::detect()
+            {
+                return simd.run(kernel);
+            }
+        }
+        kernel.run(Portable)
+    }
+}
+
+impl fmt::Display for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Portable => "portable",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+        })
+    }
+}

@@ -1,0 +1,136 @@
+//! The innermost loops: one tile of a matrix product, with all its sums in registers.
+
+use super::{MOST_TILE_ROWS, Simd, TILE_VECTORS};
+
+/// The sums of one tile: [`TILE_VECTORS`] vectors side by side for each row.
+pub(crate) type Tile<S> = [[<S as Simd>::Floats; TILE_VECTORS]; MOST_TILE_ROWS];
+
+/// A tile of zeros.
+#[inline(always)]
+pub(crate) fn zeros<S: Simd>(simd: S) -> Tile<S> {
+    [[simd.splat(0.0); TILE_VECTORS]; MOST_TILE_ROWS]
+}
+
+/// Columns of a tile.
+#[inline(always)]
+pub(crate) fn columns<S: Simd>(_: S) -> usize {
+    TILE_VECTORS * S::LANES
+}
+
+/// One row of a tile from a slice that holds it.
+#[inline(always)]
+pub(crate) fn load<S: Simd>(simd: S, from: &[f32]) -> [S::Floats; TILE_VECTORS] {
+    // Not by a closure: what is called through one may not be inlined.
+    [simd.load(from), simd.load(&from[S::LANES..])]
+}
+
+/// `a * b` of the first `rows` rows of `a` (at most [`Simd::TILE_ROWS`]), which begin every `a_stride` numbers, with
+/// `depth` rows of `b`, as wide as a tile, which begin every `b_stride` numbers.
+///
+/// # Panics
+/// When a slice is too short.
+#[inline(always)]
+pub(crate) fn multiply<S: Simd>(
+    simd: S,
+    rows: usize,
+    (a, a_stride): (&[f32], usize),
+    (b, b_stride): (&[f32], usize),
+    depth: usize,
+    out: &mut Tile<S>,
+) {
+    assert!((rows - 1) * a_stride + depth <= a.len(), "the left side of a product is too short");
+    assert!((depth - 1) * b_stride + columns(simd) <= b.len(), "the right side of a product is too short");
+    macro_rules! with_rows {
+        ($($n:literal)*) => {
+            match rows {
+                // SAFETY: the asserts above bound every read of the loop.
+                $($n if $n <= S::TILE_ROWS => unsafe { multiply_rows::<S, $n>(simd, a.as_ptr(), a_stride, b.as_ptr(), b_stride, depth, out) },)*
+                _ => panic!("a tile of {rows} rows"),
+            }
+        };
+    }
+    with_rows!(1 2 3 4 5 6 7 8 9 10 11 12);
+}
+
+/// # Safety
+/// `a` can be read at every row and depth, and `b` a tile's width at every depth.
+#[inline(always)]
+unsafe fn multiply_rows<S: Simd, const ROWS: usize>(
+    simd: S,
+    a: *const f32,
+    a_stride: usize,
+    b: *const f32,
+    b_stride: usize,
+    depth: usize,
+    out: &mut Tile<S>,
+) {
+    let mut sums = [[simd.splat(0.0); TILE_VECTORS]; ROWS];
+    for k in 0..depth {
+        let b = unsafe { b.add(k * b_stride) };
+        let columns = unsafe { [simd.load_at(b), simd.load_at(b.add(S::LANES))] };
+        for (row, sums) in sums.iter_mut().enumerate() {
+            let value = simd.splat(unsafe { *a.add(row * a_stride + k) });
+            for (sum, column) in sums.iter_mut().zip(columns) {
+                *sum = simd.mul_add(value, column, *sum);
+            }
+        }
+    }
+    out[..ROWS].copy_from_slice(&sums);
+}
+
+/// Bytes that one step of [`Simd::dot`] takes from each row.
+pub(crate) const STEP: usize = 4;
+
+/// As [`multiply`], of bytes, and added to `out` after each sum is scaled by its column's scale: `a` is unsigned, `b`
+/// signed and in steps: the [`STEP`] bytes of a column lie side by side.
+///
+/// # Panics
+/// When a slice is too short.
+#[inline(always)]
+pub(crate) fn multiply_bytes<S: Simd>(
+    simd: S,
+    rows: usize,
+    (a, a_stride): (&[u8], usize),
+    b: &[i8],
+    scales: &[f32],
+    out: &mut Tile<S>,
+) {
+    let steps = b.len() / (STEP * columns(simd));
+    assert!((rows - 1) * a_stride + steps * STEP <= a.len(), "the left side of a product is too short");
+    let scales = load(simd, scales);
+    macro_rules! with_rows {
+        ($($n:literal)*) => {
+            match rows {
+                // SAFETY: the assert bounds the reads of `a`, and the number of steps those of `b`.
+                $($n if $n <= S::TILE_ROWS => unsafe { multiply_rows_of_bytes::<S, $n>(simd, a.as_ptr(), a_stride, b.as_ptr(), steps, scales, out) },)*
+                _ => panic!("a tile of {rows} rows"),
+            }
+        };
+    }
+    with_rows!(1 2 3 4 5 6 7 8 9 10 11 12);
+}
+
+/// # Safety
+/// `a` can be read at every row and step, and `b` a tile's width at every step.
+#[inline(always)]
+unsafe fn multiply_rows_of_bytes<S: Simd, const ROWS: usize>(
+    simd: S,
+    a: *const u8,
+    a_stride: usize,
+    b: *const i8,
+    steps: usize,
+    scales: [S::Floats; TILE_VECTORS],
+    out: &mut Tile<S>,
+) {
+    let mut sums = [[simd.zero(); TILE_VECTORS]; ROWS];
+    for step in 0..steps {
+        unsafe {
+            simd.dot(&mut sums, a.add(step * STEP), a_stride, b.add(step * STEP * TILE_VECTORS * S::LANES));
+        }
+    }
+    for (out, sums) in out.iter_mut().zip(sums) {
+        for ((out, sum), scale) in out.iter_mut().zip(sums).zip(scales) {
+            *out = simd.mul_add(simd.to_floats(sum), scale, *out);
+        }
+    }
+}
