@@ -1,10 +1,11 @@
-//! The engine's half of `benches/embed.py`: embeds the same texts again and again and prints one JSON object.
+//! Embeds the same texts again and again and prints one JSON object; `benches/embed_rivals/onnx_rival.py` does the same
+//! with ONNX Runtime, over texts that `benches/embed_rivals/texts.py` writes.
 //!
 //! `cargo bench -p encoder --bench embed -- MODEL_DIR TEXTS.json [precision=f32|int8] [isa=NAME] [threads=N] [seconds=S]
 //! [mode=bulk|query] [pass=TOKENS] [vectors=FILE.json]`
 //!
-//! `bulk`: every thread embeds all texts in passes of at most so many tokens (512), over and over. `query`: one text at a time on one
-//! thread. Tokenization is counted in both.
+//! `bulk`: every thread embeds all texts in passes of at most so many tokens (512), over and over. `query`: one text at
+//! a time on one thread. Tokenization is counted in both.
 
 use std::collections::HashMap;
 use std::path::Path;
