@@ -8,9 +8,9 @@ sequence are dynamic, and pooling is the caller's, as fastembed and sentence-tra
 - plain-f32.onnx: standard operators in the order in which torch exports the model. What most users run.
 - plain-int8.onnx: that, quantized as in int8.onnx below.
 - f32.onnx: made for ONNX Runtime. Its own Attention and Gelu operators, one product for query, key and value, the token
-  type folded into the positions. No SkipLayerNormalization: ONNX Runtime 1.32 computes it on a processor without vector
-  instructions, ten times slower than Add and LayerNormalization, so `onnx_rival.py` also keeps it from fusing them. No
-  BiasGelu: a bias that stands alone is added by the int8 product, and costs the f32 model nothing measurable.
+  type folded into the positions. No SkipLayerNormalization: on a processor ONNX Runtime 1.32 takes six times as
+  long for it as for Add and LayerNormalization, so `onnx_rival.py` also keeps them from being fused into it. No
+  BiasGelu: the int8 product adds a bias that stands alone, and for f32 ONNX Runtime fuses it by itself.
 - int8.onnx: that, quantized dynamically (`quantize_dynamic`; weights QInt8 per channel, reduce_range off), with
   Attention as QAttention. QUInt8 weights take twice as long, and one scale per matrix is no faster but less exact. The
   embeddings stay f32: they are looked up, not multiplied.

@@ -12,10 +12,11 @@ session, and mean pooling in numpy. Tokens are real ones, [CLS] and [SEP] counte
   size; the batch sizes take turns, and each is told by its median pass.
 - query: one text at a time, in order, for `--seconds`; p50 and p95 of a text.
 
-`--streams 2` runs two batches at once, each with half of the threads: faster than two threads for one batch, and
-nothing for queries. `--as-exported` is what a user gets who exports the model and tunes nothing: the plain graph, all
-of ONNX Runtime's own fusions. `--vectors FILE` also writes the vectors in the order of the texts (.npy or .json),
-computed with the first batch size; int8 tells their cosine to those of f32. Memory is the process's peak before that.
+`--streams 2` runs two batches at once, each with half of the threads: for int8 faster than two threads for one
+batch, and less disturbed by other programs; nothing for queries. `--as-exported` is what a user gets who exports
+the model and tunes nothing: the plain graph, all of ONNX Runtime's own fusions. `--vectors FILE` also writes the
+vectors in the order of the texts (.npy or .json), computed with the first batch size; int8 tells their cosine to f32
+ones. Memory is the process's peak before that.
 """
 
 import argparse
@@ -38,7 +39,7 @@ import tokenizers
 
 MAX_TOKENS = 256
 WARM_UP_QUERIES = 20
-# Not in vector instructions in ONNX Runtime 1.32: a quarter of the int8 model's time. See export.py.
+# In ONNX Runtime 1.32 slower than the operators it stands for, by a quarter of the int8 model's time. See export.py.
 SLOW_FUSIONS = ["SkipLayerNormFusion"]
 
 
