@@ -8,10 +8,10 @@
 //!    (the large products, with bias, GELU and residual done while the sums are in registers), `attention` and `norm`;
 //! 3. the mean over a text's tokens, scaled to length one, is its vector.
 //!
-//! Every loop over numbers is a kernel, written once against the vectors of `simd` and compiled for each instruction
-//! set; the processor's best one is taken when a model is loaded, and the weights are packed for it then. The crate is one of its
-//! own because it is worth optimizing in test builds too, and because all `unsafe` of the project is in its `simd`.
-//! It knows no threads, no database and no settings.
+//! The loops over numbers are kernels, written once against the vectors of `simd` and compiled for each instruction set;
+//! the processor's best one is taken when a model is loaded, and the weights are packed for it then. The crate is one of
+//! its own because it is worth optimizing in test builds too, and to keep its `unsafe`, all of it in `simd`, apart. It knows
+//! no threads, no database and no settings.
 
 mod attention;
 mod bert;

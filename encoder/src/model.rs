@@ -253,6 +253,22 @@ mod tests {
     }
 
     #[test]
+    fn a_model_saved_with_a_head_around_it_gives_the_same_vectors() {
+        let (plain, wrapped) = (TinyModel::new(), TinyModel::new());
+        wrapped.write_tensors(|tensors| {
+            for (name, ..) in tensors.iter_mut() {
+                *name = format!("bert.{name}").leak();
+            }
+            tensors.push(("cls.predictions.bias", &[1], vec![0.0]));
+        });
+        let vectors = [plain, wrapped].map(|files| {
+            let model = Model::load(files.dir(), Precision::F32).expect("the model is whole");
+            model.embed(&[model.tokenizer().encode("a b words.")])
+        });
+        assert_eq!(vectors[0], vectors[1]);
+    }
+
+    #[test]
     fn a_weights_file_cut_anywhere_is_an_error_and_never_a_panic() {
         let model = TinyModel::new();
         let whole = std::fs::read(model.path("model.safetensors")).expect("the file is there");

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use super::{Kernel, Simd, TILE_VECTORS};
 
-/// Proof that the processor has AVX-512 (F, BW, DQ, VL) and VNNI: made by [`Avx512::detect`] alone, so every intrinsic
+/// Proof that the processor has AVX-512 (F, BW, DQ, VL), VNNI, AVX2 and FMA: made by [`Avx512::detect`] alone, so every intrinsic
 /// of these sets may be called where there is one.
 #[derive(Clone, Copy)]
 pub(super) struct Avx512(());
@@ -19,6 +19,8 @@ impl Avx512 {
                 && is_x86_feature_detected!("avx512dq")
                 && is_x86_feature_detected!("avx512vl")
                 && is_x86_feature_detected!("avx512vnni")
+                && is_x86_feature_detected!("avx2")
+                && is_x86_feature_detected!("fma")
         });
         has.then_some(Self(()))
     }
@@ -28,7 +30,7 @@ impl Avx512 {
         fn run<K: Kernel>(simd: Avx512, kernel: K) -> K::Output {
             kernel.run(simd)
         }
-        // SAFETY: `self` proves that the processor has them (AVX2 and FMA come with AVX-512).
+        // SAFETY: `self` proves that the processor has them.
         unsafe { run(self, kernel) }
     }
 }

@@ -24,6 +24,19 @@ pub(crate) fn load<S: Simd>(simd: S, from: &[f32]) -> [S::Floats; TILE_VECTORS] 
     [simd.load(from), simd.load(&from[S::LANES..])]
 }
 
+/// Calls an unsafe function of the instruction set `S` that is compiled for each number of rows of a tile.
+macro_rules! by_rows {
+    ($rows:expr, $function:ident $arguments:tt) => {
+        by_rows!($rows, $function $arguments, 1 2 3 4 5 6 7 8 9 10 11 12)
+    };
+    ($rows:expr, $function:ident $arguments:tt, $($n:literal)*) => {
+        match $rows {
+            $($n if $n <= S::TILE_ROWS => unsafe { $function::<S, $n> $arguments },)*
+            rows => panic!("a tile of {rows} rows"),
+        }
+    };
+}
+
 /// `a * b` of the first `rows` rows of `a` (at most [`Simd::TILE_ROWS`]), which begin every `a_stride` numbers, with
 /// `depth` rows of `b`, as wide as a tile, which begin every `b_stride` numbers.
 ///
@@ -40,16 +53,8 @@ pub(crate) fn multiply<S: Simd>(
 ) {
     assert!((rows - 1) * a_stride + depth <= a.len(), "the left side of a product is too short");
     assert!((depth - 1) * b_stride + columns(simd) <= b.len(), "the right side of a product is too short");
-    macro_rules! with_rows {
-        ($($n:literal)*) => {
-            match rows {
-                // SAFETY: the asserts above bound every read of the loop.
-                $($n if $n <= S::TILE_ROWS => unsafe { multiply_rows::<S, $n>(simd, a.as_ptr(), a_stride, b.as_ptr(), b_stride, depth, out) },)*
-                _ => panic!("a tile of {rows} rows"),
-            }
-        };
-    }
-    with_rows!(1 2 3 4 5 6 7 8 9 10 11 12);
+    // SAFETY: the asserts above bound every read of the loop.
+    by_rows!(rows, multiply_rows(simd, a.as_ptr(), a_stride, b.as_ptr(), b_stride, depth, out));
 }
 
 /// # Safety
@@ -98,16 +103,8 @@ pub(crate) fn multiply_bytes<S: Simd>(
     let steps = b.len() / (STEP * columns(simd));
     assert!((rows - 1) * a_stride + steps * STEP <= a.len(), "the left side of a product is too short");
     let scales = load(simd, scales);
-    macro_rules! with_rows {
-        ($($n:literal)*) => {
-            match rows {
-                // SAFETY: the assert bounds the reads of `a`, and the number of steps those of `b`.
-                $($n if $n <= S::TILE_ROWS => unsafe { multiply_rows_of_bytes::<S, $n>(simd, a.as_ptr(), a_stride, b.as_ptr(), steps, scales, out) },)*
-                _ => panic!("a tile of {rows} rows"),
-            }
-        };
-    }
-    with_rows!(1 2 3 4 5 6 7 8 9 10 11 12);
+    // SAFETY: the assert bounds the reads of `a`, and the number of steps those of `b`.
+    by_rows!(rows, multiply_rows_of_bytes(simd, a.as_ptr(), a_stride, b.as_ptr(), steps, scales, out));
 }
 
 /// # Safety
