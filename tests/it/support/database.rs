@@ -93,7 +93,7 @@ impl Drop for TestDatabase {
     fn drop(&mut self) {
         let Some(name) = self.name.take() else { return };
         let url = CLUSTER.get().expect("a database has a server").url.clone();
-        apart(async move { run(&url, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await });
+        apart(async move { drop_database(&url, &name).await });
     }
 }
 
@@ -139,6 +139,19 @@ pub fn settings() -> Config {
     let machine = Machine { cores: 2, root: false, home: None, xdg_data_home: None };
     let sources = Sources { overrides: vec![("data_dir".into(), "/nowhere".into())], ..Sources::default() };
     Config::load(&sources, &machine).expect("the defaults are valid")
+}
+
+/// `FORCE` may not end the server's own processes: while autovacuum is at work in the database, the drop is refused.
+async fn drop_database(url: &str, name: &str) {
+    let mut connection = PgConnection::connect(url).await.expect("the test server answers");
+    let sql = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+    for attempt in 0_u64.. {
+        match sqlx::raw_sql(AssertSqlSafe(sql.clone())).execute(&mut connection).await {
+            Ok(_) => return,
+            Err(refused) if attempt == 50 => panic!("{sql}: {refused}"),
+            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(20 * attempt)).await,
+        }
+    }
 }
 
 async fn run(url: &str, sql: &str) {
