@@ -1,7 +1,7 @@
 //! Embeds the same texts again and again and prints one JSON object; `benches/embed_rivals/onnx_rival.py` does the same
 //! with ONNX Runtime, over texts that `benches/embed_rivals/texts.py` writes.
 //!
-//! `cargo bench -p encoder --bench embed -- MODEL_DIR TEXTS.json [precision=f32|int8] [isa=NAME] [threads=N] [seconds=S]
+//! `cargo bench -p encoder --bench embed -- MODEL_DIR TEXTS.json [precision=f32|bf16] [isa=NAME] [threads=N] [seconds=S]
 //! [mode=bulk|query] [pass=TOKENS] [vectors=FILE.json]`
 //!
 //! `bulk`: every thread embeds all texts in passes of at most so many tokens (512), over and over. `query`: one text at
@@ -23,7 +23,7 @@ fn main() {
     let options: HashMap<&str, &str> = options.iter().filter_map(|option| option.split_once('=')).collect();
     let option = |name: &str, default: &'static str| options.get(name).copied().unwrap_or(default);
     let precision = match option("precision", "f32") {
-        "int8" => Precision::Int8,
+        "bf16" => Precision::Bf16,
         _ => Precision::F32,
     };
     let wanted = option("isa", "best");

@@ -8,7 +8,7 @@ use std::ops::Range;
 use crate::attention::{Attend, HeadRoom, Heads, PARTS};
 use crate::config::ModelConfig;
 use crate::error::LoadError;
-use crate::linear::{Linear, Precision, Quantized, Then};
+use crate::linear::{Linear, Precision, Room, Then};
 use crate::norm::LayerNorm;
 use crate::rows::Rows;
 use crate::safetensors::TensorFile;
@@ -18,6 +18,7 @@ use crate::simd::Isa;
 #[derive(Debug)]
 pub(crate) struct Bert {
     isa: Isa,
+    precision: Precision,
     heads: Heads,
     hidden: usize,
     words: Vec<f32>,
@@ -46,7 +47,7 @@ pub(crate) struct Scratch {
     context: Rows,
     inner: Rows,
     head: HeadRoom,
-    room: Quantized,
+    room: Room,
 }
 
 impl Bert {
@@ -70,6 +71,7 @@ impl Bert {
         reader.finish()?;
         Ok(Self {
             isa,
+            precision,
             heads: Heads { count: config.num_attention_heads, size: config.head_size() },
             hidden,
             words,
@@ -141,7 +143,8 @@ impl Layer {
         query_key_value.resize(tokens, self.query_key_value.outputs());
         context.resize(tokens, bert.hidden);
         self.query_key_value.apply(bert.isa, hidden, room, Then::Replace, query_key_value);
-        Attend { heads: bert.heads, texts: spans, query_key_value, room: head, context }.apply(bert.isa);
+        Attend { heads: bert.heads, texts: spans, query_key_value, room: head, context }
+            .apply(bert.isa, bert.precision);
         self.attention_output.apply(bert.isa, context, room, Then::Add, hidden);
         self.attention_norm.apply(bert.isa, hidden);
     }
@@ -177,7 +180,7 @@ impl Reader {
     fn linear(&mut self, name: &str, inputs: usize, outputs: usize) -> Result<Linear, LoadError> {
         let weight = self.take(&format!("{name}.weight"), &[outputs, inputs])?;
         let bias = self.take(&format!("{name}.bias"), &[outputs])?;
-        Ok(Linear::new(self.isa, self.precision, &weight, bias))
+        Ok(Linear::new(self.isa, self.precision, weight, bias))
     }
 
     /// The three as one layer, one after the other.
@@ -187,7 +190,7 @@ impl Reader {
             weight.extend(self.take(&format!("{name}.{part}.weight"), &[hidden, hidden])?);
             bias.extend(self.take(&format!("{name}.{part}.bias"), &[hidden])?);
         }
-        Ok(Linear::new(self.isa, self.precision, &weight, bias))
+        Ok(Linear::new(self.isa, self.precision, weight, bias))
     }
 
     fn norm(&mut self, name: &str, config: &ModelConfig) -> Result<LayerNorm, LoadError> {

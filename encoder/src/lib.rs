@@ -9,12 +9,15 @@
 //! 3. the mean over a text's tokens, scaled to length one, is its vector.
 //!
 //! The loops over numbers are kernels, written once against the vectors of `simd` and compiled for each instruction set;
-//! the processor's best one is taken when a model is loaded, and the weights are packed for it then. The crate is one of
+//! the processor's best one is taken when a model is loaded, and the weights are packed for it then. Where the processor
+//! has matrix tiles, those multiply (`linear/tiles.rs`, `attention/tiles.rs`), and numbers go to them as sums of two
+//! `bf16`, or, in a model loaded with [`Precision::Bf16`], as one. The crate is one of
 //! its own because it is worth optimizing in test builds too, and to keep its `unsafe`, all of it in `simd`, apart. It knows
 //! no threads, no database and no settings.
 
 mod attention;
 mod bert;
+mod bf16;
 mod config;
 mod error;
 mod linear;
@@ -24,6 +27,8 @@ mod norm;
 mod rows;
 mod safetensors;
 mod simd;
+#[cfg(target_arch = "x86_64")]
+mod tiles;
 mod tokenizer;
 
 #[cfg(any(test, feature = "testing"))]

@@ -110,8 +110,10 @@ mod tests {
     /// Ours and the reference differ by rounding only: 32-bit floats against 64-bit ones over six layers.
     const LEAST_COSINE: f64 = 0.99999;
     const LARGEST_DIFFERENCE: f32 = 2e-6;
-    /// What rounding to bytes leaves of the angle of a short sentence; a text without words comes out at 0.995.
-    const LEAST_COSINE_IN_BYTES: f64 = 0.997;
+    /// Tiles keep 17 bits of each number or more, not 24.
+    const LARGEST_DIFFERENCE_BY_TILES: f32 = 4e-6;
+    /// What rounding to `bf16` leaves of the angle.
+    const LEAST_COSINE_ROUNDED: f64 = 0.9999;
 
     #[derive(Deserialize)]
     struct Fixture {
@@ -158,27 +160,25 @@ mod tests {
                 let difference = differences.fold(0.0, f32::max);
                 let isa = model.isa();
                 assert!(cosine > LEAST_COSINE, "{isa} {:?}: cosine {cosine}", case.text);
-                assert!(difference < LARGEST_DIFFERENCE, "{isa} {:?}: difference {difference}", case.text);
+                let limit = if isa == Isa::Amx { LARGEST_DIFFERENCE_BY_TILES } else { LARGEST_DIFFERENCE };
+                assert!(difference < limit, "{isa} {:?}: difference {difference}", case.text);
             }
         }
     }
 
     #[test]
-    fn vectors_in_bytes_are_near_the_exact_ones_and_each_other_on_every_instruction_set() {
+    fn rounded_vectors_are_near_the_exact_ones_and_each_other_on_every_instruction_set() {
         let mut before: Option<Vec<Vec<f32>>> = None;
-        for model in for_each_isa(Precision::Int8) {
-            // Sentences of a few words: without vector instructions, longer ones would take minutes.
-            let cases = || fixture().into_iter().filter(|case| (6..24).contains(&case.ids.len()));
-            let tokens: Vec<Tokens> = cases().map(|case| encode(&case.text)).collect();
-            assert!(!tokens.is_empty());
+        for model in for_each_isa(Precision::Bf16) {
+            let tokens: Vec<Tokens> = fixture().iter().map(|case| encode(&case.text)).collect();
             let vectors = model.embed(&tokens);
-            for (case, vector) in cases().zip(&vectors) {
+            for (case, vector) in fixture().iter().zip(&vectors) {
                 let cosine = cosine(vector, &case.vector);
-                assert!(cosine > LEAST_COSINE_IN_BYTES, "{} {:?}: cosine {cosine}", model.isa(), case.text);
+                assert!(cosine > LEAST_COSINE_ROUNDED, "{} {:?}: cosine {cosine}", model.isa(), case.text);
             }
             for (vector, other) in vectors.iter().zip(before.iter().flatten()) {
                 let cosine = cosine(vector, other);
-                assert!(cosine > LEAST_COSINE_IN_BYTES, "{}: cosine {cosine} to another instruction set", model.isa());
+                assert!(cosine > LEAST_COSINE_ROUNDED, "{}: cosine {cosine} to another instruction set", model.isa());
             }
             before = Some(vectors);
         }

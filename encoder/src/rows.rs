@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::simd::PANEL;
 
 /// A matrix whose rows are padded with zeros to whole tiles, so that no kernel has a remainder to think of.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Rows {
     numbers: Vec<f32>,
     width: usize,

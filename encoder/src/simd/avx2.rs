@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 use std::sync::OnceLock;
 
-use super::{Kernel, Simd, TILE_VECTORS};
+use super::{Kernel, Simd};
 
 /// Proof that the processor has AVX2 and FMA: made by [`Avx2::detect`] alone, so every intrinsic of these sets may be
 /// called where there is one.
@@ -45,7 +45,6 @@ impl Simd for Avx2 {
     const LANES: usize = 8;
     const TILE_ROWS: usize = 6;
     type Floats = __m256;
-    type Ints = __m256i;
 
     #[inline(always)]
     fn splat(self, value: f32) -> __m256 {
@@ -85,11 +84,6 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn div(self, a: __m256, b: __m256) -> __m256 {
-        unsafe { _mm256_div_ps(a, b) }
-    }
-
-    #[inline(always)]
     fn mul_add(self, a: __m256, b: __m256, c: __m256) -> __m256 {
         unsafe { _mm256_fmadd_ps(a, b, c) }
     }
@@ -102,16 +96,6 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn max(self, a: __m256, b: __m256) -> __m256 {
         unsafe { _mm256_max_ps(a, b) }
-    }
-
-    #[inline(always)]
-    fn abs(self, a: __m256) -> __m256 {
-        unsafe { _mm256_andnot_ps(_mm256_set1_ps(-0.0), a) }
-    }
-
-    #[inline(always)]
-    fn with_sign(self, magnitude: __m256, sign: __m256) -> __m256 {
-        unsafe { _mm256_or_ps(magnitude, _mm256_and_ps(sign, _mm256_set1_ps(-0.0))) }
     }
 
     #[inline(always)]
@@ -131,56 +115,5 @@ impl Simd for Avx2 {
     fn largest(self, a: __m256) -> f32 {
         let lanes = self.halves(a, |low, high| unsafe { _mm_max_ps(low, high) });
         lanes.into_iter().fold(f32::NEG_INFINITY, f32::max)
-    }
-
-    #[inline(always)]
-    fn smallest(self, a: __m256) -> f32 {
-        let lanes = self.halves(a, |low, high| unsafe { _mm_min_ps(low, high) });
-        lanes.into_iter().fold(f32::INFINITY, f32::min)
-    }
-
-    #[inline(always)]
-    fn zero(self) -> __m256i {
-        unsafe { _mm256_setzero_si256() }
-    }
-
-    /// `vpmaddubsw` alone would saturate: 2 * 255 * 127 does not fit 16 bits. So the even and the odd bytes of `a` are
-    /// multiplied apart, where each sum of two products with a zero beside it fits.
-    #[inline(always)]
-    unsafe fn dot<const ROWS: usize>(
-        self,
-        sums: &mut [[__m256i; TILE_VECTORS]; ROWS],
-        a: *const u8,
-        a_stride: usize,
-        b: *const i8,
-    ) {
-        unsafe {
-            let b = [_mm256_loadu_si256(b.cast()), _mm256_loadu_si256(b.add(32).cast())];
-            let (even_bytes, ones) = (_mm256_set1_epi16(0x00ff), _mm256_set1_epi16(1));
-            for (row, sums) in sums.iter_mut().enumerate() {
-                let a = _mm256_set1_epi32(a.add(row * a_stride).cast::<i32>().read_unaligned());
-                let (even, odd) = (_mm256_and_si256(a, even_bytes), _mm256_andnot_si256(even_bytes, a));
-                for vector in 0..TILE_VECTORS {
-                    let even = _mm256_madd_epi16(_mm256_maddubs_epi16(even, b[vector]), ones);
-                    let odd = _mm256_madd_epi16(_mm256_maddubs_epi16(odd, b[vector]), ones);
-                    sums[vector] = _mm256_add_epi32(sums[vector], _mm256_add_epi32(even, odd));
-                }
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn to_floats(self, a: __m256i) -> __m256 {
-        unsafe { _mm256_cvtepi32_ps(a) }
-    }
-
-    #[inline(always)]
-    fn store_bytes(self, value: __m256, to: &mut [u8]) {
-        let to: &mut [u8; 8] = to.first_chunk_mut().expect("the slice has room for a vector");
-        unsafe {
-            let ints = _mm256_cvtps_epi32(value);
-            let words = _mm_packus_epi32(_mm256_castsi256_si128(ints), _mm256_extracti128_si256::<1>(ints));
-            _mm_storeu_si64(to.as_mut_ptr(), _mm_packus_epi16(words, words));
-        }
     }
 }

@@ -3,9 +3,9 @@
 use std::arch::x86_64::*;
 use std::sync::OnceLock;
 
-use super::{Kernel, Simd, TILE_VECTORS};
+use super::{Kernel, Simd};
 
-/// Proof that the processor has AVX-512 (F, BW, DQ, VL), VNNI, AVX2 and FMA: made by [`Avx512::detect`] alone, so every intrinsic
+/// Proof that the processor has AVX-512 (F, BW, DQ, VL), AVX2 and FMA: made by [`Avx512::detect`] alone, so every intrinsic
 /// of these sets may be called where there is one.
 #[derive(Clone, Copy)]
 pub(super) struct Avx512(());
@@ -18,7 +18,6 @@ impl Avx512 {
                 && is_x86_feature_detected!("avx512bw")
                 && is_x86_feature_detected!("avx512dq")
                 && is_x86_feature_detected!("avx512vl")
-                && is_x86_feature_detected!("avx512vnni")
                 && is_x86_feature_detected!("avx2")
                 && is_x86_feature_detected!("fma")
         });
@@ -26,7 +25,7 @@ impl Avx512 {
     }
 
     pub(super) fn run<K: Kernel>(self, kernel: K) -> K::Output {
-        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")]
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
         fn run<K: Kernel>(simd: Avx512, kernel: K) -> K::Output {
             kernel.run(simd)
         }
@@ -41,7 +40,6 @@ impl Simd for Avx512 {
     const LANES: usize = 16;
     const TILE_ROWS: usize = 12;
     type Floats = __m512;
-    type Ints = __m512i;
 
     #[inline(always)]
     fn splat(self, value: f32) -> __m512 {
@@ -81,11 +79,6 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn div(self, a: __m512, b: __m512) -> __m512 {
-        unsafe { _mm512_div_ps(a, b) }
-    }
-
-    #[inline(always)]
     fn mul_add(self, a: __m512, b: __m512, c: __m512) -> __m512 {
         unsafe { _mm512_fmadd_ps(a, b, c) }
     }
@@ -98,16 +91,6 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn max(self, a: __m512, b: __m512) -> __m512 {
         unsafe { _mm512_max_ps(a, b) }
-    }
-
-    #[inline(always)]
-    fn abs(self, a: __m512) -> __m512 {
-        unsafe { _mm512_abs_ps(a) }
-    }
-
-    #[inline(always)]
-    fn with_sign(self, magnitude: __m512, sign: __m512) -> __m512 {
-        unsafe { _mm512_or_ps(magnitude, _mm512_and_ps(sign, _mm512_set1_ps(-0.0))) }
     }
 
     #[inline(always)]
@@ -126,48 +109,5 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn largest(self, a: __m512) -> f32 {
         unsafe { _mm512_reduce_max_ps(a) }
-    }
-
-    #[inline(always)]
-    fn smallest(self, a: __m512) -> f32 {
-        unsafe { _mm512_reduce_min_ps(a) }
-    }
-
-    #[inline(always)]
-    fn zero(self) -> __m512i {
-        unsafe { _mm512_setzero_si512() }
-    }
-
-    #[inline(always)]
-    unsafe fn dot<const ROWS: usize>(
-        self,
-        sums: &mut [[__m512i; TILE_VECTORS]; ROWS],
-        a: *const u8,
-        a_stride: usize,
-        b: *const i8,
-    ) {
-        unsafe {
-            let b = [_mm512_loadu_si512(b.cast()), _mm512_loadu_si512(b.add(64).cast())];
-            for (row, sums) in sums.iter_mut().enumerate() {
-                let a = _mm512_set1_epi32(a.add(row * a_stride).cast::<i32>().read_unaligned());
-                for vector in 0..TILE_VECTORS {
-                    sums[vector] = _mm512_dpbusd_epi32(sums[vector], a, b[vector]);
-                }
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn to_floats(self, a: __m512i) -> __m512 {
-        unsafe { _mm512_cvtepi32_ps(a) }
-    }
-
-    #[inline(always)]
-    fn store_bytes(self, value: __m512, to: &mut [u8]) {
-        let to: &mut [u8; 16] = to.first_chunk_mut().expect("the slice has room for a vector");
-        unsafe {
-            let bytes = _mm512_cvtusepi32_epi8(_mm512_cvtps_epi32(value));
-            _mm_storeu_si128(to.as_mut_ptr().cast(), bytes);
-        }
     }
 }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use super::Kernel;
 #[cfg(target_arch = "x86_64")]
+use super::amx::Amx;
+#[cfg(target_arch = "x86_64")]
 use super::avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 use super::avx512::Avx512;
@@ -16,13 +18,15 @@ pub enum Isa {
     Portable,
     /// 256-bit vectors of `x86_64` with fused products (Haswell, Zen, and later).
     Avx2,
-    /// 512-bit vectors of `x86_64` with sums of byte products (Ice Lake, Zen 4, and later).
+    /// 512-bit vectors of `x86_64` (Skylake-SP, Zen 4, and later).
     Avx512,
+    /// That, with the matrix tiles of `x86_64` for the large products (AMX: Sapphire Rapids and later, on Linux).
+    Amx,
 }
 
 impl Isa {
     /// All of them, the slowest first.
-    pub const ALL: [Self; 3] = [Self::Portable, Self::Avx2, Self::Avx512];
+    pub const ALL: [Self; 4] = [Self::Portable, Self::Avx2, Self::Avx512, Self::Amx];
 
     /// The fastest one of this processor.
     #[must_use]
@@ -44,8 +48,10 @@ impl Isa {
             Self::Avx2 => Avx2::detect().is_some(),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => Avx512::detect().is_some(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Amx => Amx::detect().is_some() && Avx512::detect().is_some(),
             #[cfg(not(target_arch = "x86_64"))]
-            Self::Avx2 | Self::Avx512 => false,
+            Self::Avx2 | Self::Avx512 | Self::Amx => false,
         }
     }
 
@@ -53,7 +59,13 @@ impl Isa {
     pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
         #[cfg(target_arch = "x86_64")]
         {
-            if self == Self::Avx512
+            if self == Self::Amx
+                && let Some(amx) = Amx::detect()
+                && let Some(simd) = Avx512::detect()
+            {
+                return amx.run(simd, kernel);
+            }
+            if self >= Self::Avx512
                 && let Some(simd) = Avx512::detect()
             {
                 return simd.run(kernel);
@@ -74,6 +86,7 @@ impl fmt::Display for Isa {
             Self::Portable => "portable",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
+            Self::Amx => "amx",
         })
     }
 }

@@ -1,12 +1,15 @@
 //! Vector instructions: one trait, one implementation per instruction set, and the choice between them at run time.
 //!
 //! A [`Kernel`] is written once against [`Simd`]; [`Isa::run`] compiles it for every instruction set and takes the one
-//! that was chosen. All `unsafe` of this crate is in this folder. It is of two kinds: calling an intrinsic, which is
-//! sound because a value of an instruction set's type exists only where the processor has it; and reading through a
-//! pointer in a loop whose bounds were asserted before it ([`tile`]).
+//! that was chosen. The matrix tiles of [`amx`] multiply whole blocks and stand beside it. All `unsafe` of this crate is in
+//! this folder. It is of three kinds: calling an intrinsic, which is sound because a value of an instruction set's type
+//! exists only where the processor has it; reading through a pointer in a loop whose bounds were asserted before it
+//! ([`tile`]); and the assembler of [`amx`], likewise.
 
 #![expect(unsafe_code, reason = "intrinsics and the innermost loops; see the module's words on why each is sound")]
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod amx;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -51,8 +54,6 @@ pub(crate) trait Simd: Copy {
     const TILE_ROWS: usize;
     /// A vector of floats.
     type Floats: Copy;
-    /// A vector of integers.
-    type Ints: Copy;
 
     /// The same number in every lane.
     fn splat(self, value: f32) -> Self::Floats;
@@ -70,46 +71,18 @@ pub(crate) trait Simd: Copy {
     fn sub(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
     /// `a * b`
     fn mul(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
-    /// `a / b`
-    fn div(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
     /// `a * b + c`
     fn mul_add(self, a: Self::Floats, b: Self::Floats, c: Self::Floats) -> Self::Floats;
     /// The smaller one.
     fn min(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
     /// The larger one.
     fn max(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
-    /// The number without its sign.
-    fn abs(self, a: Self::Floats) -> Self::Floats;
-    /// `magnitude`, which is not negative, with the sign of `sign`.
-    fn with_sign(self, magnitude: Self::Floats, sign: Self::Floats) -> Self::Floats;
     /// `2^n` for the whole number `n` from -126 to 127 that was added to [`ROUND`]: the low bits of that sum are `n`.
     fn power_of_two(self, rounded: Self::Floats) -> Self::Floats;
     /// All lanes together.
     fn sum(self, a: Self::Floats) -> f32;
     /// The largest lane.
     fn largest(self, a: Self::Floats) -> f32;
-    /// The smallest lane.
-    fn smallest(self, a: Self::Floats) -> f32;
-
-    /// Zero in every lane.
-    fn zero(self) -> Self::Ints;
-    /// Adds to each lane of each row the sum of the products of the row's four unsigned bytes with the lane's four signed
-    /// bytes of `b`, exactly. The rows of `a` begin every `a_stride` bytes.
-    ///
-    /// # Safety
-    /// Four bytes can be read at each row of `a`, and four for each lane at `b`.
-    unsafe fn dot<const ROWS: usize>(
-        self,
-        sums: &mut [[Self::Ints; TILE_VECTORS]; ROWS],
-        a: *const u8,
-        a_stride: usize,
-        b: *const i8,
-    );
-    /// To floats.
-    fn to_floats(self, a: Self::Ints) -> Self::Floats;
-    /// Rounds each lane, which lies between 0 and 255, to the nearest whole number, and writes it as a byte to the
-    /// beginning of a slice that has room for [`Simd::LANES`].
-    fn store_bytes(self, value: Self::Floats, to: &mut [u8]);
 }
 
 /// Adding this to a float from -2^22 to 2^22 leaves no room for a fraction: the sum is rounded to a whole number, which

@@ -3,9 +3,14 @@
 //! A block of rows takes its scores, their softmax and the sum over the values while all of it lies in the nearest
 //! cache; the whole matrix of scores never exists.
 
-use crate::linear::blocks;
+#[cfg(target_arch = "x86_64")]
+mod tiles;
+
+use crate::linear::{Precision, blocks};
 use crate::math;
 use crate::rows::{Rows, padded};
+#[cfg(target_arch = "x86_64")]
+use crate::simd::amx::Amx;
 use crate::simd::{Isa, Kernel, MOST_TILE_ROWS, Simd, tile};
 
 /// Query, key and value lie side by side in one row per token.
@@ -29,6 +34,8 @@ pub(crate) struct HeadRoom {
     values: Vec<f32>,
     /// Scores of a block of rows.
     scores: Vec<f32>,
+    #[cfg(target_arch = "x86_64")]
+    tiles: tiles::Room,
 }
 
 /// Attention of each text over itself; `texts` are ranges of rows.
@@ -41,8 +48,41 @@ pub(crate) struct Attend<'a> {
 }
 
 impl Attend<'_> {
-    pub(crate) fn apply(self, isa: Isa) {
+    pub(crate) fn apply(self, isa: Isa, precision: Precision) {
+        #[cfg(target_arch = "x86_64")]
+        if precision == Precision::Bf16
+            && isa == Isa::Amx
+            && let Some(amx) = Amx::detect()
+        {
+            return isa.run(ByTiles(amx, self));
+        }
         isa.run(self);
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+struct ByTiles<'a>(Amx, Attend<'a>);
+
+#[cfg(target_arch = "x86_64")]
+impl Kernel for ByTiles<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self(amx, Attend { heads, texts, query_key_value, room, context }) = self;
+        let tiles = amx.tiles();
+        let part = heads.count * heads.size;
+        let (in_width, out_width) = (query_key_value.width(), context.width());
+        for text in texts {
+            let rows = query_key_value.range(text.clone());
+            let context = context.range_mut(text.clone());
+            for column in (0..part).step_by(heads.size) {
+                let head = Head { tokens: text.len(), size: heads.size };
+                let parts = [&rows[column..], &rows[part + column..], &rows[2 * part + column..]];
+                let context = (&mut context[column..], out_width);
+                room.tiles.attend((simd, amx, &tiles), head, (parts, in_width), context);
+            }
+        }
     }
 }
 
@@ -154,11 +194,17 @@ fn exponentials<S: Simd>(simd: S, row: &mut [f32], tokens: usize, scale: f32) ->
     let largest = simd.splat(simd.largest(largest));
     let (scale, mut sum) = (simd.splat(scale), simd.splat(0.0));
     for scores in row.chunks_exact_mut(S::LANES) {
-        let value = math::exp(simd, simd.mul(simd.sub(simd.load(scores), largest), scale));
+        let value = exponentials_of(simd, simd.load(scores), largest, scale);
         sum = simd.add(sum, value);
         simd.store(value, scores);
     }
     1.0 / simd.sum(sum)
+}
+
+/// `e^(scale * (score - largest))`
+#[inline(always)]
+fn exponentials_of<S: Simd>(simd: S, scores: S::Floats, largest: S::Floats, scale: S::Floats) -> S::Floats {
+    math::exp(simd, simd.mul(simd.sub(scores, largest), scale))
 }
 
 /// Writes `share * sums`; where a head is narrower than a tile, as much as fits.
@@ -203,7 +249,10 @@ mod tests {
 
     #[test]
     fn heads_of_any_size_over_texts_of_any_length_equal_the_formula_written_out() {
-        for isa in Isa::available() {
+        for (isa, precision, limit) in Isa::available()
+            // Numbers up to 2, of which `bf16` has 8 bits: 2^-8 in a value, and as much from its share.
+            .flat_map(|isa| [(isa, Precision::F32, 1e-5), (isa, Precision::Bf16, 0.02)])
+        {
             for heads in [(2, 4), (1, 7), (12, 32), (3, 64), (2, 40)].map(|(count, size)| Heads { count, size }) {
                 let texts = [0..1, 1..3, 3..16, 16..49, 49..130];
                 let mut input = Rows::default();
@@ -214,14 +263,15 @@ mod tests {
                 let mut context = Rows::default();
                 context.resize(130, heads.count * heads.size);
                 let room = &mut HeadRoom::default();
-                Attend { heads, texts: &texts, query_key_value: &input, room, context: &mut context }.apply(isa);
+                Attend { heads, texts: &texts, query_key_value: &input, room, context: &mut context }
+                    .apply(isa, precision);
                 for text in &texts {
                     for head in 0..heads.count {
                         for (token, expected) in text.clone().zip(expected(&input, text, heads, head)) {
                             let row = &context.range(token..token + 1)[head * heads.size..];
                             for (found, expected) in row.iter().zip(expected) {
                                 let error = (f64::from(*found) - expected).abs();
-                                assert!(error < 1e-5, "{isa} {heads:?} {text:?}: off by {error:e}");
+                                assert!(error < limit, "{isa} {precision:?} {heads:?} {text:?}: off by {error:e}");
                             }
                         }
                     }
