@@ -235,11 +235,11 @@ mod tests {
         for (model, told) in [
             (
                 missing,
-                "no tensor encoder.layer.0.output.dense.bias, expected tensor encoder.layer.0.output.dense.bias of F32 [8]",
+                "no tensor encoder.layer.0.output.dense.bias, expected tensor encoder.layer.0.output.dense.bias of F32, F16 or BF16 [8]",
             ),
             (
                 misshapen,
-                "found tensor embeddings.word_embeddings.weight of F32 [8, 11], expected tensor embeddings.word_embeddings.weight of F32 [11, 8]",
+                "found tensor embeddings.word_embeddings.weight of F32 [8, 11], expected tensor embeddings.word_embeddings.weight of F32, F16 or BF16 [11, 8]",
             ),
             (
                 superfluous,
