@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::bert::{Bert, Scratch};
-use super::config::ModelConfig;
+use super::config::{ModelConfig, Prompts, Purpose};
 use super::error::LoadError;
 use super::linear::Precision;
 use super::safetensors::TensorFile;
@@ -66,7 +66,24 @@ impl Model {
         &self.config
     }
 
-    /// The tokenizer whose tokens this model takes.
+    /// The same model with other prompts, for one that wants some and does not say so in its files. `E5` models were
+    /// trained with `query: ` and `passage: `.
+    #[must_use]
+    pub fn with_prompts(mut self, prompts: Prompts) -> Self {
+        self.config.prompts = prompts;
+        self
+    }
+
+    /// The tokens of a text behind the prompt of its purpose. The prompt's count towards the longest text.
+    #[must_use]
+    pub fn encode(&self, purpose: Purpose, text: &str) -> Tokens {
+        match self.config.prompts.of(purpose) {
+            "" => self.tokenizer.encode(text),
+            prompt => self.tokenizer.encode(&[prompt, text].concat()),
+        }
+    }
+
+    /// The tokenizer whose tokens this model takes. It knows nothing of prompts.
     #[must_use]
     pub fn tokenizer(&self) -> &Tokenizer {
         &self.tokenizer
@@ -83,7 +100,8 @@ impl Model {
         let mut vectors = Vec::with_capacity(batch.len());
         while vectors.len() < batch.len() {
             let texts = first_pass(&batch[vectors.len()..]);
-            vectors.extend(self.bert.forward(&texts, &mut scratch, |rows, width| self.config.pool(rows, width)));
+            let pool = |rows: &[f32], width| self.config.pooling.pool(rows, width, self.config.hidden_size);
+            vectors.extend(self.bert.forward(&texts, &mut scratch, pool));
         }
         vectors
     }
@@ -102,6 +120,7 @@ fn first_pass(batch: &[Tokens]) -> Vec<&[u32]> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde::Deserialize;
 
     use super::*;
@@ -281,6 +300,26 @@ mod tests {
         model.remove("model.safetensors");
         let sentence = Model::load(model.dir(), Precision::F32).expect_err("the file is missing").to_string();
         assert!(sentence.starts_with("cannot read ") && sentence.contains("model.safetensors"), "{sentence}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_damage_to_the_weights_is_more_than_an_error_that_names_them(
+            at in 0_usize..1 << 16,
+            cut in 0_usize..4,
+            put in prop_oneof!["[ -~]{0,3}", "[0-9]{9,20}"],
+        ) {
+            let model = TinyModel::new();
+            let file = model.path("model.safetensors");
+            let mut bytes = std::fs::read(&file).expect("the file is there");
+            // The length, the header and some of the numbers.
+            let at = at % 2400;
+            bytes.splice(at..at + cut, put.bytes());
+            model.write("model.safetensors", &bytes);
+            if let Err(error) = Model::load(model.dir(), Precision::F32) {
+                prop_assert!(error.to_string().starts_with(&file.display().to_string()), "{}", error);
+            }
+        }
     }
 
     #[test]

@@ -120,7 +120,8 @@ pub fn safetensors(tensors: &[Tensor]) -> Vec<u8> {
     [&length[..], header.as_bytes(), &data].concat()
 }
 
-const CONFIG: &str = r#"{"model_type":"bert","hidden_act":"gelu","hidden_size":8,"num_hidden_layers":1,"num_attention_heads":2,"intermediate_size":12,"vocab_size":11,"max_position_embeddings":16,"type_vocab_size":2,"layer_norm_eps":1e-12}"#;
+/// The `config.json` of a [`TinyModel`].
+pub const CONFIG: &str = r#"{"model_type":"bert","hidden_act":"gelu","hidden_size":8,"num_hidden_layers":1,"num_attention_heads":2,"intermediate_size":12,"vocab_size":11,"max_position_embeddings":16,"type_vocab_size":2,"layer_norm_eps":1e-12}"#;
 
 fn tokenizer_json() -> String {
     let words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "b", "c", "word", "##s", ".", "[MASK]"];

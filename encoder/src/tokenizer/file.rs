@@ -14,6 +14,8 @@ use crate::error::LoadError;
 #[derive(Debug)]
 pub(super) struct TokenizerFile {
     pub(super) normalizer: Normalizer,
+    /// Whether capitals become small letters before the normalizer sees them.
+    pub(super) lowercase_first: bool,
     pub(super) vocabulary: Vocabulary,
     /// The special token before every text, `[CLS]`.
     pub(super) opening: u32,
@@ -64,7 +66,7 @@ impl Kinds {
     fn check(self) -> Result<(), Mismatch> {
         for (part, kind, understood) in [
             ("model", self.model, &["WordPiece"][..]),
-            ("normalizer", self.normalizer, &["BertNormalizer"]),
+            ("normalizer", self.normalizer, &["BertNormalizer", "Sequence"]),
             ("pre_tokenizer", self.pre_tokenizer, &["BertPreTokenizer"]),
             ("post_processor", self.post_processor, &["TemplateProcessing", "BertProcessing"]),
         ] {
@@ -86,7 +88,7 @@ impl Kinds {
 struct Parts {
     #[serde(default)]
     added_tokens: Vec<AddedToken>,
-    normalizer: BertNormalizer,
+    normalizer: NormalizerPart,
     post_processor: PostProcessor,
     model: WordPiece,
 }
@@ -96,6 +98,14 @@ struct AddedToken {
     id: u32,
     content: String,
     special: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "type")]
+enum NormalizerPart {
+    BertNormalizer(BertNormalizer),
+    Lowercase,
+    Sequence { normalizers: Vec<NormalizerPart> },
 }
 
 #[derive(Deserialize)]
@@ -139,15 +149,33 @@ impl Parts {
         if let Some(AddedToken { content, .. }) = self.added_tokens.iter().find(|token| !token.special) {
             return Err((format!("the added token {content:?}"), "added tokens that are special".to_owned()));
         }
-        let BertNormalizer { clean_text, handle_chinese_chars, strip_accents, lowercase } = self.normalizer;
-        let strip_accents = strip_accents.unwrap_or(lowercase);
-        let normalizer = Normalizer { clean_text, handle_chinese_chars, strip_accents, lowercase };
-
+        let (normalizer, lowercase_first) = self.normalizer.check()?;
         let (opening, closing) = self.post_processor.special_ids()?;
         let added_ids = self.added_tokens.iter().map(|token| token.id);
         let ids = self.model.vocab.values().copied().chain(added_ids).chain([opening, closing]);
         let largest_id = ids.max().unwrap_or(0);
-        Ok(TokenizerFile { normalizer, vocabulary: self.model.check()?, opening, closing, largest_id })
+        Ok(TokenizerFile { normalizer, lowercase_first, vocabulary: self.model.check()?, opening, closing, largest_id })
+    }
+}
+
+impl NormalizerPart {
+    /// BERT's normalizer, and whether a sequence begins with small letters, as sentence-transformers 6 saves a model whose
+    /// `do_lower_case` is true.
+    fn check(self) -> Result<(Normalizer, bool), Mismatch> {
+        let (options, lowercase_first) = match self {
+            Self::BertNormalizer(options) => (Some(options), false),
+            Self::Sequence { normalizers } => match <[Self; 2]>::try_from(normalizers) {
+                Ok([Self::Lowercase, Self::BertNormalizer(options)]) => (Some(options), true),
+                _ => (None, false),
+            },
+            Self::Lowercase => (None, false),
+        };
+        let Some(BertNormalizer { clean_text, handle_chinese_chars, strip_accents, lowercase }) = options else {
+            let expected = "a BertNormalizer, or a Lowercase before it";
+            return Err(("a sequence of other normalizers".to_owned(), expected.to_owned()));
+        };
+        let strip_accents = strip_accents.unwrap_or(lowercase);
+        Ok((Normalizer { clean_text, handle_chinese_chars, strip_accents, lowercase }, lowercase_first))
     }
 }
 
@@ -228,6 +256,34 @@ mod tests {
             let file = read(&model).unwrap_or_else(|error| panic!("{to}: {error}"));
             assert_eq!(file.normalizer, normalizer, "{to}");
             assert_eq!(((file.opening, file.closing), file.largest_id), (ends, largest_id), "{to}");
+        }
+    }
+
+    #[test]
+    fn small_letters_can_come_before_the_normalizer() {
+        let model = TinyModel::new();
+        let cased = r#"{"type":"BertNormalizer","clean_text":true,"handle_chinese_chars":true,"strip_accents":null,"lowercase":false}"#;
+        let write = |normalizers: &[&str]| {
+            let mut file: serde_json::Value =
+                serde_json::from_slice(&fs::read(model.path("tokenizer.json")).expect("the file is there"))
+                    .expect("the file is JSON");
+            let sequence = format!(r#"{{"type":"Sequence","normalizers":[{}]}}"#, normalizers.join(","));
+            file["normalizer"] = serde_json::from_str(&sequence).expect("the sequence is JSON");
+            model.write("tokenizer.json", file.to_string());
+        };
+        let small = r#"{"type":"Lowercase"}"#;
+        write(&[small, cased]);
+        let file = read(&model).expect("the tokenizer is understood");
+        assert!(file.lowercase_first && !file.normalizer.lowercase && !file.normalizer.strip_accents);
+        for (normalizers, told) in [
+            (&[cased, small][..], "found a sequence of other normalizers, expected a BertNormalizer, or a Lowercase"),
+            (&[small], "found a sequence of other normalizers"),
+            (&[], "found a sequence of other normalizers"),
+            (&[r#"{"type":"NFC"}"#, cased], "unknown variant `NFC`"),
+        ] {
+            write(normalizers);
+            let sentence = read(&model).expect_err("the tokenizer is not understood").to_string();
+            assert!(sentence.contains("tokenizer.json: ") && sentence.contains(told), "{sentence}");
         }
     }
 

@@ -24,6 +24,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use self::file::TokenizerFile;
+use self::normalize::Normalizer;
 use self::vocabulary::Vocabulary;
 use self::words::WordSplitter;
 use super::config::{ModelConfig, SPECIAL_TOKENS};
@@ -71,11 +72,20 @@ impl Tokenizer {
 
     pub(crate) fn for_model(dir: &Path, config: &ModelConfig) -> Result<Self, LoadError> {
         let file = dir.join("tokenizer.json");
-        let TokenizerFile { normalizer, vocabulary, opening, closing, largest_id } = TokenizerFile::read(&file)?;
+        let TokenizerFile { normalizer, lowercase_first, vocabulary, opening, closing, largest_id } =
+            TokenizerFile::read(&file)?;
         if largest_id as usize >= config.vocab_size {
             let expected = format!("ids below the model's vocab_size {}", config.vocab_size);
             return Err(LoadError::unexpected(&file, format!("token id {largest_id}"), expected));
         }
+        // The transformers library would take the other file's word for it, or not, depending on its version.
+        if let Some(expected) = config.tokenizer_lower_case.filter(|expected| *expected != normalizer.lowercase) {
+            let expected = format!("{expected}, as do_lower_case of tokenizer_config.json");
+            return Err(LoadError::unexpected(&file, format!("lowercase {}", normalizer.lowercase), expected));
+        }
+        // Small letters of small letters are the same, so it does not matter who asks for them, nor how often.
+        let lowercase = normalizer.lowercase || lowercase_first || config.lower_case;
+        let normalizer = Normalizer { lowercase, ..normalizer };
         let splitter = WordSplitter::new(normalizer, vocabulary.max_word_chars());
         Ok(Self { splitter, vocabulary, opening, closing, max_tokens: config.max_tokens })
     }
@@ -151,6 +161,35 @@ mod tests {
         assert_eq!(tokenizer.encode("a"), Tokens { ids: vec![2, 4, 3], truncated: false });
         assert_eq!(tokenizer.encode("a b c a b").ids(), [2, 4, 5, 6, 4, 5, 3]);
         assert_eq!(tokenizer.count(&"words ".repeat(1000)), 2000);
+    }
+
+    #[test]
+    fn a_model_can_want_small_letters_from_a_tokenizer_that_keeps_capitals() {
+        let model = TinyModel::new();
+        let ids =
+            |text: &str| Tokenizer::load(model.dir()).expect("the tokenizer is whole").encode(text).ids().to_vec();
+        model.edit("tokenizer.json", |text| text.replace(r#""lowercase":true"#, r#""lowercase":false"#));
+        assert_eq!(ids("A á"), [2, 1, 1, 3]);
+        model.write("sentence_bert_config.json", r#"{"do_lower_case":true}"#);
+        assert_eq!(ids("A á"), [2, 4, 1, 3]);
+
+        model.remove("sentence_bert_config.json");
+        model.edit("tokenizer.json", |text| {
+            let opened = r#""normalizer":{"type":"Sequence","normalizers":[{"type":"Lowercase"},{"#;
+            text.replace(r#""normalizer":{"#, opened).replace(r#""BertNormalizer"}"#, r#""BertNormalizer"}]}"#)
+        });
+        assert_eq!(ids("A á"), [2, 4, 1, 3]);
+    }
+
+    #[test]
+    fn two_files_that_differ_about_capitals_are_refused() {
+        let model = TinyModel::new();
+        model.write("tokenizer_config.json", r#"{"do_lower_case":true}"#);
+        Tokenizer::load(model.dir()).expect("the files agree");
+        model.write("tokenizer_config.json", r#"{"do_lower_case":false}"#);
+        let sentence = Tokenizer::load(model.dir()).expect_err("the files differ").to_string();
+        let told = "tokenizer.json: found lowercase true, expected false, as do_lower_case of tokenizer_config.json";
+        assert!(sentence.ends_with(told), "{sentence}");
     }
 
     #[test]

@@ -125,7 +125,9 @@ impl Pair {
         let json = file.to_string();
         let dir = TinyModel::new();
         dir.write("tokenizer.json", &json);
-        let config = ModelConfig::read(&model_dir()).expect("the model has a configuration");
+        let mut config = ModelConfig::read(&model_dir()).expect("the model has a configuration");
+        // Its options are not the model's any more.
+        config.tokenizer_lower_case = None;
         Self {
             ours: Tokenizer::for_model(dir.dir(), &config).expect("we read the file"),
             theirs: json.parse().expect("the library reads the file"),
@@ -161,6 +163,25 @@ fn every_character_alone_and_inside_a_word_becomes_what_it_becomes_in_the_librar
             let differing = ours.0.iter().zip(&theirs.0).find(|(ours, theirs)| ours != theirs);
             assert_eq!(differing, None, "{options:?}");
             assert!(ours == theirs, "{options:?}, among {:?}", &batch[0]..&batch[batch.len() - 1]);
+        }
+    }
+}
+
+/// Where a model wants small letters of a tokenizer that keeps capitals, the library takes them first of all.
+#[test]
+fn small_letters_before_a_cased_tokenizer_are_those_of_an_uncased_one() {
+    let all: Vec<char> = ('\0'..=char::MAX).filter(|c| !YOUNG_COMPOSITIONS.contains(c)).collect();
+    for cased in [CASED, Normalizer { strip_accents: true, ..CASED }] {
+        let uncased = Normalizer { lowercase: true, ..cased };
+        let theirs = BertNormalizer::new(true, true, Some(cased.strip_accents), false);
+        for batch in all.chunks(4096) {
+            let text: String = batch.iter().map(|c| format!("{c} a{c}b ")).collect();
+            let mut normalized = NormalizedString::from(text.as_str());
+            theirs.normalize(normalized.lowercase()).expect("the library takes any text");
+            let mut ours = String::new();
+            text.chars().for_each(|c| uncased.normalize(c, |part| ours.push(part)));
+            let theirs = normalized.get().split_whitespace();
+            assert!(ours.split_whitespace().eq(theirs), "{cased:?}, among {:?}", &batch[0]..&batch[batch.len() - 1]);
         }
     }
 }
