@@ -37,6 +37,8 @@ mod bert;
 mod bf16;
 mod config;
 mod error;
+#[cfg(test)]
+mod families;
 mod linear;
 mod math;
 mod model;
