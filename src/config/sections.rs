@@ -196,8 +196,8 @@ settings! {
     pub struct EmbeddingSettings["embedding"] {
         /// Directory of the local model (`model.safetensors`, `tokenizer.json`); the one brought along where not given.
         pub model_dir: Option<PathBuf> = path().optional(),
-        /// Threads that embed documents; one more always waits for queries, so that these begin at once. A core is left to it,
-        /// to the database and to the server.
+        /// Threads that embed documents. Queries have threads of their own, which the system lets run first; a core is left
+        /// to them, to the database and to the server.
         pub threads: usize = whole("threads", 1..=1_024).or_computed("one less than cores, at least 1", |machine| machine.cores.saturating_sub(1).max(1)),
         /// Chunks embedded and committed together: the most that a crash makes the process do again.
         pub batch_size: usize = whole("chunks", 1..=10_000).or(64_usize),

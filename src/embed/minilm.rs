@@ -1,14 +1,13 @@
 //! The local model as an [`Embedder`].
 
-use std::num::NonZero;
 use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use encoder::{Model, ModelConfig};
 
-use super::local::{EmbedError, LocalEmbedder, Priority, State};
-use super::{Embedded, Embedder, Purpose, Readiness, Tokenize};
+use super::local::{EmbedError, Embedding, LocalEmbedder, Priority, State};
+use super::{Embedded, Embedder, Purpose, Readiness, Tokenize, count};
 use crate::error::{Error, Result};
 use crate::store::server::runtime_dirs;
 
@@ -26,11 +25,10 @@ impl LocalModel {
     /// Reads the directory's `config.json` now and its weights at first use. The model's name is the directory's.
     ///
     /// # Errors
-    /// Where the configuration is missing or cannot be run, or no threads can be started.
+    /// Where the configuration is missing or cannot be run.
     pub fn open(dir: &Path, name: &str, threads: usize) -> anyhow::Result<Self> {
         let dimensions = u32::try_from(ModelConfig::read(dir)?.hidden_size)?;
-        let embedder = LocalEmbedder::start(dir, NonZero::new(threads))?;
-        Ok(Self { name: format!("local/{name}"), dimensions, embedder })
+        Ok(Self { name: format!("local/{name}"), dimensions, embedder: LocalEmbedder::new(dir, threads) })
     }
 
     /// The model that `make runtime` fetched; `None` where it is not there.
@@ -58,7 +56,14 @@ impl Embedder for LocalModel {
             Purpose::Document => Priority::Bulk,
         };
         let embeddings = self.embedder.embed(texts, priority).await.map_err(failed)?;
-        Ok(embeddings.into_iter().map(|one| Embedded { vector: one.vector, tokens: one.tokens }).collect())
+        let embedded = embeddings.into_iter().map(|Embedding { vector, tokens, truncated }| Embedded {
+            vector,
+            tokens,
+            truncated,
+        });
+        let embedded: Vec<_> = embedded.collect();
+        count(&self.name, purpose, &embedded);
+        Ok(embedded)
     }
 
     async fn tokenizer(&self) -> Result<Arc<dyn Tokenize>> {

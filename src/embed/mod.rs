@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use metrics::counter;
 
 use crate::error::{Error, Result};
 
@@ -29,6 +30,8 @@ pub struct Embedded {
     pub vector: Vec<f32>,
     /// Tokens that were read, special tokens included: what a provider bills.
     pub tokens: u32,
+    /// Whether the text was longer than the model reads, so that its end does not count.
+    pub truncated: bool,
 }
 
 /// Whether an embedder can work.
@@ -67,6 +70,19 @@ pub trait Embedder: Send + Sync + 'static {
 
     /// Whether it can work.
     fn readiness(&self) -> Readiness;
+}
+
+/// Counts what a model has embedded.
+fn count(model: &str, purpose: Purpose, embedded: &[Embedded]) {
+    let purpose = match purpose {
+        Purpose::Query => "query",
+        Purpose::Document => "document",
+    };
+    let counter = |name| counter!(name, "model" => model.to_owned(), "purpose" => purpose);
+    let truncated = embedded.iter().filter(|one| one.truncated).count();
+    counter("vectorforge_embedding_tokens_total").increment(embedded.iter().map(|one| u64::from(one.tokens)).sum());
+    counter("vectorforge_embedding_texts_total").increment(embedded.len() as u64);
+    counter("vectorforge_embedding_truncated_texts_total").increment(truncated as u64);
 }
 
 /// The embedders of this process by model name.

@@ -15,6 +15,9 @@ use crate::store::queues::{self, QueueState};
 /// Bounds of all histograms of seconds: a millisecond is a fast search, a minute a long job.
 const SECONDS: [f64; 15] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
+/// Bounds of all histograms of tokens: a question has ten, a full pass of documents about five hundred.
+const TOKENS: [f64; 9] = [4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
+
 /// How often the recorder drops what it holds of histograms that were not read.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -35,8 +38,9 @@ const STATES: [(JobState, &str); 5] = [
 /// # Errors
 /// Where one is installed already.
 pub fn install() -> anyhow::Result<PrometheusHandle> {
-    let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?;
-    let handle = builder.install_recorder()?;
+    let [seconds, tokens] = ["_seconds", "_tokens"].map(|unit| Matcher::Suffix(unit.to_owned()));
+    let builder = PrometheusBuilder::new().set_buckets_for_metric(seconds, &SECONDS)?;
+    let handle = builder.set_buckets_for_metric(tokens, &TOKENS)?.install_recorder()?;
     describe();
     Ok(handle)
 }
@@ -56,6 +60,17 @@ fn describe() {
     describe_histogram!("vectorforge_ingest_stage_duration_seconds", Unit::Seconds, "Parts of ingest jobs");
     describe_counter!("vectorforge_job_attempts_total", "Attempts of jobs by kind and error code, or OK");
     describe_histogram!("vectorforge_job_duration_seconds", Unit::Seconds, "Attempts of jobs by kind");
+    describe_counter!("vectorforge_embedding_tokens_total", "Tokens embedded by model and purpose");
+    describe_counter!("vectorforge_embedding_texts_total", "Texts embedded by model and purpose");
+    describe_counter!("vectorforge_embedding_truncated_texts_total", "Texts longer than their model reads");
+    describe_gauge!("vectorforge_embedding_waiting_texts", "Texts that wait for the local model by lane");
+    describe_histogram!("vectorforge_embedding_wait_seconds", Unit::Seconds, "Calls until their first pass by lane");
+    describe_histogram!(
+        "vectorforge_embedding_pass_duration_seconds",
+        Unit::Seconds,
+        "Passes of the local model by lane"
+    );
+    describe_histogram!("vectorforge_embedding_pass_tokens", "Tokens per pass of the local model by lane");
     describe_gauge!("vectorforge_jobs", "Unfinished and dead jobs by queue and state");
     describe_gauge!("vectorforge_job_oldest_pending_seconds", Unit::Seconds, "Age of the oldest due job by queue");
     describe_gauge!("vectorforge_queue_paused", "1 while the queue is paused");

@@ -175,6 +175,30 @@ async fn metrics_tell_what_happened_and_queues_are_told_while_they_are_empty() {
     {
         assert!(value(&metrics, series).is_some(), "{series} in {metrics}");
     }
+
+    let texts = app.collection("texts").await;
+    let payload = app.ingest(&texts, json!([{ "source": { "text": "word word" } }])).await;
+    app.progress(&id(&payload["run"]), None).await;
+    app.search(&texts, &"word ".repeat(300)).await;
+    let metrics = scrape().await;
+    for (series, expected) in [
+        ("tokens_total{model=\"local/all-MiniLM-L6-v2\",purpose=\"document\"}", 4.0),
+        ("tokens_total{model=\"local/all-MiniLM-L6-v2\",purpose=\"query\"}", 256.0),
+        ("texts_total{model=\"local/all-MiniLM-L6-v2\",purpose=\"document\"}", 1.0),
+        ("texts_total{model=\"local/all-MiniLM-L6-v2\",purpose=\"query\"}", 1.0),
+        ("truncated_texts_total{model=\"local/all-MiniLM-L6-v2\",purpose=\"document\"}", 0.0),
+        ("truncated_texts_total{model=\"local/all-MiniLM-L6-v2\",purpose=\"query\"}", 1.0),
+        ("waiting_texts{lane=\"bulk\"}", 0.0),
+        ("waiting_texts{lane=\"query\"}", 0.0),
+        ("wait_seconds_count{lane=\"bulk\"}", 1.0),
+        ("wait_seconds_count{lane=\"query\"}", 1.0),
+        ("pass_duration_seconds_count{lane=\"bulk\"}", 1.0),
+        ("pass_tokens_bucket{lane=\"query\",le=\"128\"}", 0.0),
+        ("pass_tokens_bucket{lane=\"query\",le=\"256\"}", 1.0),
+    ] {
+        let series = format!("vectorforge_embedding_{series}");
+        assert_eq!(value(&metrics, &series), Some(expected), "{series} in {metrics}");
+    }
     let ours = |line: &&str| !line.starts_with('#') && !line.is_empty();
     assert!(metrics.lines().filter(ours).all(|line| line.starts_with("vectorforge_")), "{metrics}");
 }

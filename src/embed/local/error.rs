@@ -1,5 +1,7 @@
 //! What can go wrong while texts are embedded.
 
+use std::any::Any;
+
 use thiserror::Error;
 
 /// Why texts could not be embedded. The texts themselves are never at fault: any string has a vector.
@@ -14,4 +16,10 @@ pub enum EmbedError {
     /// The embedder was dropped before the work was done.
     #[error("the local embedder stopped before the texts were embedded")]
     Stopped,
+}
+
+/// What a panic said, where it said it in words.
+pub(super) fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }

@@ -143,7 +143,7 @@ pub fn embed(text: &str) -> Embedded {
     }
     let norm = vector.iter().map(|x| x * x).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
     vector.iter_mut().for_each(|x| *x /= norm);
-    Embedded { vector, tokens }
+    Embedded { vector, tokens, truncated: false }
 }
 
 struct Words;
