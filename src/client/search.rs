@@ -15,7 +15,7 @@ const SNIPPET_CHARS: usize = 240;
 
 const SEARCH: &str = "query($input: SearchInput!) { search(input: $input) {
     hits { rank score chunk { id text index startChar endChar document { id title sourceUri } } }
-    info { exact index returned requested tookMs }
+    info { exact index returned requested queryCutAtTokens tookMs }
 } }";
 
 /// Options of `vectorforge search`.
@@ -116,6 +116,7 @@ struct Info {
     index: Option<String>,
     returned: u32,
     requested: u32,
+    query_cut_at_tokens: Option<u32>,
     took_ms: f64,
 }
 
@@ -144,6 +145,10 @@ impl fmt::Display for Info {
             Some(index) => plain(index),
             None => "approximate".to_owned(),
         };
-        write!(f, "{how}, {} of {} hits in {:.0} ms", self.returned, self.requested, self.took_ms)
+        write!(f, "{how}, {} of {} hits in {:.0} ms", self.returned, self.requested, self.took_ms)?;
+        match self.query_cut_at_tokens {
+            Some(tokens) => write!(f, "; only the first {tokens} tokens of the text were read"),
+            None => Ok(()),
+        }
     }
 }

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::embed::Purpose;
+use crate::embed::{Embedded, Purpose};
 use crate::error::{Error, Result};
 use crate::store::embeddings::{self, Neighbour, Scan};
 use crate::store::entity::embedding_space::{IndexState, Metric, Model as Space};
@@ -76,6 +76,8 @@ pub struct Info {
     pub requested: u32,
     /// Whether fewer hits came than asked because no more chunks match.
     pub exhausted: bool,
+    /// Tokens after which the model stopped reading the query; `None` where it read it whole.
+    pub query_cut_at: Option<u32>,
     /// The whole search.
     pub took: Duration,
     /// Its parts in order.
@@ -116,14 +118,14 @@ async fn run(app: &App, tenant: TenantId, request: SearchRequest) -> Result<Sear
     let started = Instant::now();
     let mut clock = Stages::default();
     let space = spaces::active(app.store.db(), tenant, "input.collectionId", request.collection_id).await?;
-    let query = query_vector(app, tenant, &space, &request, &mut clock).await?;
+    let QueryVector { vector, cut_at } = query_vector(app, tenant, &space, &request, &mut clock).await?;
     // A chunk is nearest to itself, and not what its asker wants to see.
     let itself = match request.query {
         Query::Chunk(id) => Some(id),
         _ => None,
     };
     let wanted = request.first + u32::from(itself.is_some());
-    let dense = Dense { app, tenant, space: &space, query, filter: request.filter.as_ref(), wanted };
+    let dense = Dense { app, tenant, space: &space, query: vector, filter: request.filter.as_ref(), wanted };
     let timer = Instant::now();
     let found = dense.find().await?;
     clock.note("dense", timer.elapsed());
@@ -139,11 +141,23 @@ async fn run(app: &App, tenant: TenantId, request: SearchRequest) -> Result<Sear
         index: found.index,
         requested: request.first,
         exhausted: hits.len() < request.first as usize,
+        query_cut_at: cut_at,
         took: started.elapsed(),
         stages: clock.0,
     };
     histogram!("vectorforge_search_duration_seconds").record(info.took.as_secs_f64());
     Ok(SearchAnswer { hits, info })
+}
+
+struct QueryVector {
+    vector: Vec<f32>,
+    cut_at: Option<u32>,
+}
+
+impl From<Vec<f32>> for QueryVector {
+    fn from(vector: Vec<f32>) -> Self {
+        Self { vector, cut_at: None }
+    }
 }
 
 async fn query_vector(
@@ -152,11 +166,11 @@ async fn query_vector(
     space: &Space,
     request: &SearchRequest,
     clock: &mut Stages,
-) -> Result<Vec<f32>> {
+) -> Result<QueryVector> {
     match &request.query {
         Query::Vector(vector) => {
             vector::check("input.query.vector", vector, space)?;
-            Ok(vector.clone())
+            Ok(vector.clone().into())
         }
         Query::Text(text) => {
             let Some(model) = &space.model else {
@@ -167,14 +181,16 @@ async fn query_vector(
             let timer = Instant::now();
             let embedded = embedder.embed(vec![text.clone()], Purpose::Query).await?;
             clock.note("embed", timer.elapsed());
-            let embedded = embedded.into_iter().next();
-            Ok(embedded.ok_or_else(|| Error::internal("embed the query", anyhow::anyhow!("no vector")))?.vector)
+            let missing = || Error::internal("embed the query", anyhow::anyhow!("no vector"));
+            let Embedded { vector, tokens, truncated } = embedded.into_iter().next().ok_or_else(missing)?;
+            Ok(QueryVector { vector, cut_at: truncated.then_some(tokens) })
         }
         Query::Chunk(id) => {
             let missing = || Error::not_found("input.query.chunkId", "chunk", crate::id::Kind::Chunk.encode(*id));
             let visible = chunks::by_ids(app.store.db(), tenant, &[*id]).await?;
             visible.get(id).filter(|chunk| chunk.collection_id == request.collection_id).ok_or_else(missing)?;
-            embeddings::of_chunks(app.store.db(), space, &[*id]).await?.remove(id).ok_or_else(missing)
+            let vector = embeddings::of_chunks(app.store.db(), space, &[*id]).await?.remove(id).ok_or_else(missing)?;
+            Ok(vector.into())
         }
     }
 }

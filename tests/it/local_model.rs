@@ -67,6 +67,7 @@ async fn of_a_text_longer_than_the_model_reads_the_beginning_counts() {
     let texts = vec![beginning.clone(), format!("{beginning} and an end that nobody reads"), "another".to_owned()];
     let embedded = model.embed(texts, Purpose::Document).await.expect("the model runs");
     assert_eq!([embedded[0].tokens, embedded[1].tokens], [MODEL_LIMIT; 2]);
+    assert_eq!(embedded.iter().map(|one| one.truncated).collect::<Vec<_>>(), [true, true, false]);
     assert_eq!(embedded[0].vector, embedded[1].vector);
     assert_ne!(embedded[0].vector, embedded[2].vector);
 
@@ -74,4 +75,9 @@ async fn of_a_text_longer_than_the_model_reads_the_beginning_counts() {
     let collection = app.collection_with(json!({ "name": "docs", "chunking": { "size": 1000 } })).await;
     let document = app.indexed(&collection, json!({ "source": { "text": beginning } })).await;
     assert_eq!((&document["status"], &document["tokenCount"]), (&json!("INDEXED"), &json!(MODEL_LIMIT)));
+
+    for (query, cut_at) in [(&beginning, json!(MODEL_LIMIT)), (&"word ".to_owned(), json!(null))] {
+        let found = app.search(&collection, query).await;
+        assert_eq!(found["info"]["queryCutAtTokens"], cut_at, "{} bytes", query.len());
+    }
 }

@@ -44,6 +44,14 @@ async fn hits_are_shown_with_rank_score_title_and_snippet() {
 }
 
 #[tokio::test]
+async fn a_text_that_was_not_read_whole_is_told() {
+    let fake = fake_with_hits().await;
+    fake.state().search["info"]["queryCutAtTokens"] = json!(256);
+    let shown = ask(options(fake.options())).await.unwrap().found.to_string();
+    assert!(shown.ends_with("in 12 ms; only the first 256 tokens of the text were read\n"), "{shown}");
+}
+
+#[tokio::test]
 async fn json_is_the_servers_answer_without_control_characters() {
     let fake = fake_with_hits().await;
     let answer = ask(options(fake.options())).await.unwrap();

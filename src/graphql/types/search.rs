@@ -29,7 +29,8 @@ pub struct SearchInput {
 /// What to be near to.
 #[derive(OneofObject)]
 pub enum SearchQuery {
-    /// A text, embedded by the collection's model; at most 32 KiB (a setting), of which the model reads the beginning.
+    /// A text, embedded by the collection's model; at most 32 KiB (a setting), of which the model reads the beginning:
+    /// see `queryCutAtTokens`.
     Text(String),
     /// A vector of the collection's dimensions.
     Vector(Vector),
@@ -111,6 +112,9 @@ pub struct SearchInfo {
     pub requested: i32,
     /// Why fewer hits came than asked for; null where none are missing.
     pub shortfall: Option<SearchShortfall>,
+    /// Tokens after which the model stopped reading the query's text, because it was longer than it reads; null where
+    /// all of it counts.
+    pub query_cut_at_tokens: Option<i32>,
     /// The whole search in milliseconds.
     pub took_ms: f64,
     /// Its parts in order.
@@ -132,6 +136,7 @@ impl SearchInfo {
             } else {
                 SearchShortfall::ChangedMeanwhile
             }),
+            query_cut_at_tokens: info.query_cut_at.map(u32::cast_signed),
             took_ms: ms(info.took),
             stages: info.stages.iter().map(stage).collect(),
         }

@@ -431,9 +431,14 @@ impl<'a> Work<'a> {
             })?;
             let started = Instant::now();
             let texts = missing.iter().map(|&index| rows[index].text.clone()).collect();
+            let mut truncated = 0;
             for (&index, embedded) in missing.iter().zip(embedder.embed(texts, Purpose::Document).await?) {
                 tokens += i64::from(embedded.tokens);
+                truncated += u32::from(embedded.truncated);
                 vectors[index] = Some(embedded.vector);
+            }
+            if truncated > 0 {
+                tracing::warn!(document = %self.document.id, chunks = truncated, "chunks are longer than the model reads");
             }
             stage("embed", started.elapsed().as_secs_f64());
         }

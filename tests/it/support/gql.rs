@@ -73,7 +73,7 @@ impl TestApp {
     pub async fn search_with(&self, input: Json) -> Json {
         let query = "query($input: SearchInput!) { search(input: $input) {
             hits { rank score chunk { id text index startChar endChar document { id title sourceUri metadata } } }
-            info { exact index returned requested shortfall tookMs stages { name ms } } } }";
+            info { exact index returned requested shortfall queryCutAtTokens tookMs stages { name ms } } } }";
         self.data(query, json!({ "input": input })).await["search"].take()
     }
 
