@@ -9,6 +9,8 @@ use super::amx::Amx;
 use super::avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 use super::avx512::Avx512;
+#[cfg(target_arch = "aarch64")]
+use super::neon::Neon;
 use super::portable::Portable;
 
 /// An instruction set that the kernels are written for.
@@ -16,6 +18,8 @@ use super::portable::Portable;
 pub enum Isa {
     /// What every processor has.
     Portable,
+    /// 128-bit vectors of `aarch64` (every one that Linux and macOS run on).
+    Neon,
     /// 256-bit vectors of `x86_64` with fused products (Haswell, Zen, and later).
     Avx2,
     /// 512-bit vectors of `x86_64` (Skylake-SP, Zen 4, and later).
@@ -25,8 +29,8 @@ pub enum Isa {
 }
 
 impl Isa {
-    /// All of them, the slowest first.
-    pub const ALL: [Self; 4] = [Self::Portable, Self::Avx2, Self::Avx512, Self::Amx];
+    /// All of them on every architecture, those of one the slowest first.
+    pub const ALL: [Self; 5] = [Self::Portable, Self::Neon, Self::Avx2, Self::Avx512, Self::Amx];
 
     /// The fastest one of this processor.
     #[must_use]
@@ -44,14 +48,16 @@ impl Isa {
     pub fn is_available(self) -> bool {
         match self {
             Self::Portable => true,
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => Neon::detect().is_some(),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => Avx2::detect().is_some(),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => Avx512::detect().is_some(),
             #[cfg(target_arch = "x86_64")]
             Self::Amx => Amx::detect().is_some() && Avx512::detect().is_some(),
-            #[cfg(not(target_arch = "x86_64"))]
-            Self::Avx2 | Self::Avx512 | Self::Amx => false,
+            // Of another architecture.
+            _ => false,
         }
     }
 
@@ -76,6 +82,12 @@ impl Isa {
                 return simd.run(kernel);
             }
         }
+        #[cfg(target_arch = "aarch64")]
+        if self == Self::Neon
+            && let Some(simd) = Neon::detect()
+        {
+            return simd.run(kernel);
+        }
         kernel.run(Portable)
     }
 }
@@ -84,9 +96,22 @@ impl fmt::Display for Isa {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Portable => "portable",
+            Self::Neon => "neon",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
             Self::Amx => "amx",
         })
+    }
+}
+
+#[cfg(all(test, target_arch = "aarch64"))]
+mod tests {
+    use super::*;
+
+    /// Were it not found, the tests that go through all available ones would pass without it.
+    #[test]
+    fn neon_is_found_and_is_the_best() {
+        assert_eq!(Isa::available().collect::<Vec<_>>(), [Isa::Portable, Isa::Neon]);
+        assert_eq!(Isa::best(), Isa::Neon);
     }
 }
