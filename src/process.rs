@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::config::Config;
-use crate::embed::{Embedders, LocalModel};
+use crate::embed::{Embedders, LocalModel, LocalOptions};
 use crate::http::{self, Server};
 use crate::store::Store;
 use crate::store::listen::Signals;
@@ -122,16 +122,21 @@ async fn died(postgres: Option<&Postgres>) -> anyhow::Error {
 /// The models of this process. Without the packaged model the process serves collections with vectors of their own; a
 /// model directory that was asked for and cannot be read is an error.
 fn embedders(config: &Config) -> anyhow::Result<Embedders> {
-    let threads = config.embedding.threads;
+    let settings = &config.embedding;
+    let options = LocalOptions {
+        threads: settings.threads,
+        query_prompt: settings.query_prompt.clone(),
+        document_prompt: settings.document_prompt.clone(),
+    };
     let opened = match &config.embedding.model_dir {
         Some(dir) => {
             let name = dir.file_name().map_or_else(|| "model".into(), |name| name.to_string_lossy());
-            Some(LocalModel::open(dir, &name, threads).context("embedding.model_dir")?)
+            Some(LocalModel::open(dir, &name, &options).context("embedding.model_dir")?)
         }
-        None => LocalModel::packaged(config.runtime_dir.as_deref(), threads)?,
+        None => LocalModel::packaged(config.runtime_dir.as_deref(), &options)?,
     };
     match opened {
-        Some(model) => Ok(Embedders::default().with(Arc::new(model))),
+        Some([exact, rounded]) => Ok(Embedders::default().with(Arc::new(exact)).with(Arc::new(rounded))),
         None => {
             tracing::warn!("no embedding model: run `make runtime`, or set VECTORFORGE_EMBEDDING__MODEL_DIR");
             Ok(Embedders::default())

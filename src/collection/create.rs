@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::error::{Error, Result};
-use crate::ingest::chunk::ChunkSettings;
+use crate::ingest::chunk::{ChunkSettings, Unit};
 use crate::store::collections::{self, NewCollection};
 use crate::store::entity::collection::Model;
 use crate::store::entity::embedding_space::Metric;
@@ -46,11 +46,22 @@ pub enum EmbeddingChoice {
 /// Makes it.
 pub async fn create(app: &App, tenant: TenantId, asked: CreateCollection) -> Result<Model> {
     let (model, dimensions) = resolve(app, &asked.embedding)?;
-    let chunking = asked.chunking.unwrap_or_else(|| default_chunking(app));
+    let longest = model.as_ref().and_then(|model| app.embedders.find(model)?.longest_chunk());
+    let chunking = match asked.chunking {
+        Some(chunking) => chunking,
+        None => default_chunking(app).within(longest),
+    };
     if let Err(faults) = chunking.check() {
         let fault = &faults[0];
         let field = format!("input.chunking.{}", fault.field);
         return Err(Error::input(field, &fault.message, "chunk settings that hold together"));
+    }
+    if let Some(longest) = longest
+        && chunking.unit == Unit::Tokens
+        && chunking.size > longest
+    {
+        let expected = format!("at most {longest} tokens: the model would leave out the rest of a longer chunk");
+        return Err(Error::input("input.chunking.size", chunking.size, expected));
     }
     let (id, at) = (Uuid::now_v7(), app.now());
     let collection = NewCollection {
@@ -70,15 +81,15 @@ pub async fn create(app: &App, tenant: TenantId, asked: CreateCollection) -> Res
 }
 
 fn resolve(app: &App, choice: &EmbeddingChoice) -> Result<(Option<String>, u32)> {
-    let known = || app.embedders.models().join(", ");
+    let offered = || app.embedders.offered().map(|embedder| embedder.model()).collect::<Vec<_>>().join(", ");
     match choice {
         EmbeddingChoice::Own(dimensions) if (1..=DIMENSIONS_LIMIT).contains(dimensions) => Ok((None, *dimensions)),
         EmbeddingChoice::Own(dimensions) => {
             Err(Error::input("input.embedding.dimensions", dimensions, format!("1 to {DIMENSIONS_LIMIT}")))
         }
         EmbeddingChoice::Model(model) => {
-            let expected = || format!("one of the models of this server: {}", known());
-            let embedder = app.embedders.find(model);
+            let expected = || format!("one of the models of this server: {}", offered());
+            let embedder = app.embedders.find(model).filter(|embedder| embedder.is_offered());
             let embedder = embedder.ok_or_else(|| Error::input("input.embedding.model", model, expected()))?;
             Ok((Some(model.clone()), embedder.dimensions()))
         }

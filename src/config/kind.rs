@@ -202,6 +202,13 @@ pub(super) fn path() -> Kind<PathBuf> {
     Kind::new("a path", parse, same)
 }
 
+/// Words before a text; the empty text is a choice too.
+pub(super) fn prompt() -> Kind<String> {
+    const LIMIT: usize = 1_000;
+    let parse = |text: &str| (text.len() <= LIMIT && !text.contains('\0')).then(|| text.to_owned());
+    Kind::new("a text of at most 1000 bytes", parse, same)
+}
+
 /// Absolute paths, as the shell's `PATH` lists them: a relative one would mean another place in each process.
 pub(super) fn paths() -> Kind<Vec<PathBuf>> {
     let path = |text: &str| (text.starts_with('/') && !text.contains('\0')).then(|| PathBuf::from(text));

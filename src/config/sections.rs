@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::choice::{LlmProvider, LogFormat, LogLevel};
 use super::kind::{
-    bytes, choice, cron, decimal, flag, host, log_filter, millis, path, paths, port, seconds, secret, secret_url, whole,
+    bytes, choice, cron, decimal, flag, host, log_filter, millis, path, paths, port, prompt, seconds, secret,
+    secret_url, whole,
 };
 use super::machine::Machine;
 use super::reader::{Reader, settings};
@@ -199,6 +200,11 @@ settings! {
         /// Threads that embed documents. Queries have threads of their own, which the system lets run first; a core is left
         /// to them, to the database and to the server.
         pub threads: usize = whole("threads", 1..=1_024).or_computed("one less than cores, at least 1", |machine| machine.cores.saturating_sub(1).max(1)),
+        /// What stands before a query, a space at its end included. By default what the model's own files say; those of E5
+        /// say nothing, and want `query: `. It changes the vectors: collections that have some want to be ingested anew.
+        pub query_prompt: Option<String> = prompt().optional(),
+        /// What stands before a document's text, likewise. E5 wants `passage: `.
+        pub document_prompt: Option<String> = prompt().optional(),
         /// Chunks embedded and committed together: the most that a crash makes the process do again.
         pub batch_size: usize = whole("chunks", 1..=10_000).or(64_usize),
     }

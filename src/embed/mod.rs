@@ -2,7 +2,7 @@
 //! makes its vectors.
 
 pub mod local;
-mod minilm;
+mod local_model;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use metrics::counter;
 
 use crate::error::{Error, Result};
 
-pub use minilm::LocalModel;
+pub use local_model::{LocalModel, LocalOptions};
 
 /// Why a text is embedded: queries go before bulk work, and some models embed them differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +68,16 @@ pub trait Embedder: Send + Sync + 'static {
     /// Its tokenizer.
     async fn tokenizer(&self) -> Result<Arc<dyn Tokenize>>;
 
+    /// Whether new collections may choose it. Those that have it are served in any case.
+    fn is_offered(&self) -> bool {
+        true
+    }
+
+    /// Most tokens of a chunk of which none is left out; `None` where that is not known here.
+    fn longest_chunk(&self) -> Option<u32> {
+        None
+    }
+
     /// Whether it can work.
     fn readiness(&self) -> Readiness;
 }
@@ -115,6 +125,11 @@ impl Embedders {
     /// The names of all, in order.
     pub fn models(&self) -> Vec<&str> {
         self.by_model.keys().map(String::as_str).collect()
+    }
+
+    /// Those that new collections may choose, in the order of their names.
+    pub fn offered(&self) -> impl Iterator<Item = &Arc<dyn Embedder>> {
+        self.iter().filter(|embedder| embedder.is_offered())
     }
 
     /// All of them.

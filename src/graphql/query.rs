@@ -16,6 +16,7 @@ use super::schedules::ScheduleQuery;
 use super::types::chunk::Chunk;
 use super::types::collection::{Collection, CollectionTotal, page_cost};
 use super::types::document::Document;
+use super::types::embedding_model::EmbeddingModel;
 use super::types::job::{Job, JobFilterInput, JobTotal};
 use super::types::node::Node;
 use super::types::queue::Queue;
@@ -156,6 +157,15 @@ impl Query {
     async fn workers(&self, ctx: &Context<'_>) -> Result<Vec<Worker>> {
         let rows = workers::all(ctx.app().store.db()).await.or_fault()?;
         Ok(rows.into_iter().map(Worker).collect())
+    }
+
+    /// The embedding models that new collections may choose, the default one first.
+    async fn embedding_models(&self, ctx: &Context<'_>) -> Vec<EmbeddingModel> {
+        let embedders = &ctx.app().embedders;
+        let default = embedders.default_embedder().map(|embedder| embedder.model());
+        let mut models: Vec<_> = embedders.offered().map(|embedder| EmbeddingModel::new(embedder, default)).collect();
+        models.sort_by_key(|model| !model.is_default);
+        models
     }
 
     /// A run by its id; null where it is not there.

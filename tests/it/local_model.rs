@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use vectorforge::embed::{Embedder, LocalModel, Purpose};
+use vectorforge::embed::{Embedder, LocalModel, LocalOptions, Purpose};
 
 use crate::support::TestApp;
 use crate::support::documents::chunks;
@@ -11,9 +11,19 @@ use crate::support::documents::chunks;
 /// Most tokens that the model reads of a text, special tokens included.
 const MODEL_LIMIT: u32 = 256;
 
+const CREATE: &str =
+    "mutation($input: CreateCollectionInput!) { createCollection(input: $input) { collection { id } } }";
+
+/// The exact one and the rounded one.
+fn models() -> [Arc<LocalModel>; 2] {
+    let options = LocalOptions { threads: 2, ..LocalOptions::default() };
+    let found = LocalModel::packaged(None, &options).expect("the model's configuration is sound");
+    found.expect("the model is not there: run `make runtime`, as `make test` does").map(Arc::new)
+}
+
 fn model() -> Arc<LocalModel> {
-    let found = LocalModel::packaged(None, 2).expect("the model's configuration is sound");
-    Arc::new(found.expect("the model is not there: run `make runtime`, as `make test` does"))
+    let [exact, _] = models();
+    exact
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,12 +82,79 @@ async fn of_a_text_longer_than_the_model_reads_the_beginning_counts() {
     assert_ne!(embedded[0].vector, embedded[2].vector);
 
     let app = TestApp::builder().embedder(model).start().await;
-    let collection = app.collection_with(json!({ "name": "docs", "chunking": { "size": 1000 } })).await;
+    let collection =
+        app.collection_with(json!({ "name": "docs", "chunking": { "size": 2000, "unit": "CHARACTERS" } })).await;
     let document = app.indexed(&collection, json!({ "source": { "text": beginning } })).await;
-    assert_eq!((&document["status"], &document["tokenCount"]), (&json!("INDEXED"), &json!(MODEL_LIMIT)));
+    assert_eq!(document["status"], "INDEXED", "{document}");
 
     for (query, cut_at) in [(&beginning, json!(MODEL_LIMIT)), (&"word ".to_owned(), json!(null))] {
         let found = app.search(&collection, query).await;
         assert_eq!(found["info"]["queryCutAtTokens"], cut_at, "{} bytes", query.len());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chunk_longer_than_the_model_reads_is_refused_and_one_as_long_is_not() {
+    let app = TestApp::builder().embedder(model()).start().await;
+    let room = MODEL_LIMIT - 2;
+    let input = |size| json!({ "input": { "name": "docs", "chunking": { "size": size } } });
+    let refusal = app.refusal(CREATE, input(room + 1)).await;
+    assert_eq!(refusal["field"], "input.chunking.size", "{refusal}");
+    let message = refusal["message"].as_str().expect("a message");
+    assert!(message.contains("255") && message.contains("at most 254 tokens"), "{message}");
+    app.data(CREATE, input(room)).await;
+    let known = app.data("{ embeddingModels { name longestChunk } }", json!({})).await;
+    assert_eq!(known["embeddingModels"][0]["longestChunk"], room);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_default_chunk_is_as_long_as_the_model_reads() {
+    let app =
+        TestApp::builder().embedder(model()).set("chunking.size", 1000).set("chunking.overlap", 900).start().await;
+    app.collection("docs").await;
+    let found = app.data("{ collectionByName(name: \"docs\") { chunking { size overlap } } }", json!({})).await;
+    assert_eq!(found["collectionByName"]["chunking"], json!({ "size": 254, "overlap": 253 }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rounded_model_is_chosen_by_its_name_where_it_is_faster_and_served_everywhere() {
+    let [exact, rounded] = models();
+    let app = TestApp::builder().embedder(exact.clone()).embedder(rounded.clone()).start().await;
+    let known = app.data("{ embeddingModels { name dimensions isDefault } }", json!({})).await;
+    let entry = |name: &str, is_default: bool| json!({ "name": name, "dimensions": 384, "isDefault": is_default });
+    let (first, second) = (entry("local/all-MiniLM-L6-v2", true), entry("local/all-MiniLM-L6-v2:bf16", false));
+
+    let input = json!({ "input": { "name": "fast", "embedding": { "model": rounded.model() } } });
+    if rounded.is_offered() {
+        assert_eq!(known["embeddingModels"], json!([first, second]));
+        app.data(CREATE, input).await;
+    } else {
+        assert_eq!(known["embeddingModels"], json!([first]));
+        let refusal = app.refusal(CREATE, input).await;
+        assert_eq!(refusal["field"], "input.embedding.model", "{refusal}");
+        // As another machine's process would have made it.
+        app.collection("fast").await;
+        app.database.execute("UPDATE embedding_spaces SET model = 'local/all-MiniLM-L6-v2:bf16'").await;
+    }
+    let fast = app.data("{ collectionByName(name: \"fast\") { id embedding { model } } }", json!({})).await;
+    let fast = &fast["collectionByName"];
+    assert_eq!(fast["embedding"]["model"], rounded.model());
+    let fast = fast["id"].as_str().expect("an id");
+
+    let text = "The ferry leaves the harbour at six in the morning.";
+    let document = app.indexed(fast, json!({ "source": { "text": text } })).await;
+    assert_eq!(document["status"], "INDEXED", "{document}");
+    let stored = app.database.texts("SELECT embedding::text FROM embeddings").await;
+    let stored: Vec<f32> = serde_json::from_str(&stored[0]).expect("a vector is a list of numbers");
+    let mut made = Vec::new();
+    for model in [exact, rounded] {
+        made.push(
+            model.embed(vec![text.to_owned()], Purpose::Document).await.expect("the model runs").remove(0).vector,
+        );
+    }
+    assert!(stored == made[1] && stored != made[0], "the vectors of a space are those of its model");
+    let cosine: f32 = made[0].iter().zip(&made[1]).map(|(exact, rounded)| exact * rounded).sum();
+    assert!(cosine > 0.9999, "cosine {cosine}");
+    let found = app.search(fast, text).await;
+    assert!(found["hits"][0]["score"].as_f64().expect("a score") > 0.999, "{found}");
 }

@@ -83,6 +83,13 @@ fn absolute() -> String {
 }
 
 impl ModelConfig {
+    /// Most tokens of a document's text of which none is left out: special tokens and the prompt take room too. A prompt
+    /// counts a token per byte, which no tokenizer exceeds.
+    #[must_use]
+    pub fn room_for_document(&self) -> usize {
+        self.max_tokens.saturating_sub(SPECIAL_TOKENS + self.prompts.document.len())
+    }
+
     /// Reads and checks the configuration files of a model directory, of which only `config.json` must be there.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ use super::avx512::Avx512;
 #[cfg(target_arch = "aarch64")]
 use super::neon::Neon;
 use super::portable::Portable;
+use crate::linear::Precision;
 
 /// An instruction set that the kernels are written for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,6 +60,12 @@ impl Isa {
             // Of another architecture.
             _ => false,
         }
+    }
+
+    /// Whether it computes faster with that precision than with floats.
+    #[must_use]
+    pub fn gains_from(self, precision: Precision) -> bool {
+        self == Self::Amx && precision == Precision::Bf16
     }
 
     /// Runs a kernel with this instruction set, or with the portable one where the processor does not have it.

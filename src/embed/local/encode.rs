@@ -1,6 +1,8 @@
 //! What a pool's threads run: texts to embeddings, many at a time.
 
-use encoder::Model;
+use std::sync::Arc;
+
+use encoder::{Model, Purpose};
 
 /// Bytes of text per token, for the estimate only. English has four to five; other scripts and code have fewer.
 const BYTES_PER_TOKEN: usize = 4;
@@ -25,14 +27,20 @@ pub(super) trait Encode: Send + Sync + 'static {
     fn encode(&self, texts: &[String]) -> Vec<Embedding>;
 }
 
-impl Encode for Model {
+/// A model that reads texts for one purpose.
+pub(super) struct Reading {
+    pub model: Arc<Model>,
+    pub purpose: Purpose,
+}
+
+impl Encode for Reading {
     fn estimate(&self, text: &str) -> usize {
-        (text.len() / BYTES_PER_TOKEN + 1).min(self.config().max_tokens)
+        (text.len() / BYTES_PER_TOKEN + 1).min(self.model.config().max_tokens)
     }
 
     fn encode(&self, texts: &[String]) -> Vec<Embedding> {
-        let tokens: Vec<_> = texts.iter().map(|text| self.tokenizer().encode(text)).collect();
-        let vectors = self.embed(&tokens);
+        let tokens: Vec<_> = texts.iter().map(|text| self.model.encode(self.purpose, text)).collect();
+        let vectors = self.model.embed(&tokens);
         let pairs = vectors.into_iter().zip(tokens);
         pairs
             .map(|(vector, tokens)| Embedding {

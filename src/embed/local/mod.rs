@@ -18,4 +18,4 @@ mod tests;
 pub use encode::Embedding;
 pub use error::EmbedError;
 pub use pool::Priority;
-pub use service::{LocalEmbedder, State};
+pub use service::{LocalEmbedder, ModelSource, State};

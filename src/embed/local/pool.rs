@@ -43,10 +43,10 @@ pub(super) struct Pool {
 impl Pool {
     /// Starts so many threads for bulk work (zero is taken as one), and one more than that for queries: together they may
     /// use the core that bulk work leaves free.
-    pub(super) fn start(encoder: Arc<dyn Encode>, bulk_threads: usize) -> io::Result<Self> {
+    pub(super) fn start(queries: Arc<dyn Encode>, bulk: Arc<dyn Encode>, bulk_threads: usize) -> io::Result<Self> {
         let bulk_threads = bulk_threads.max(1);
-        let lane = |name, pass_tokens| Arc::new(Lane::new(Arc::clone(&encoder), pass_tokens, Meter::new(name)));
-        let (queries, bulk) = (lane("query", QUERY_PASS_TOKENS), lane("bulk", BULK_PASS_TOKENS));
+        let queries = Arc::new(Lane::new(queries, QUERY_PASS_TOKENS, Meter::new("query")));
+        let bulk = Arc::new(Lane::new(bulk, BULK_PASS_TOKENS, Meter::new("bulk")));
         // Into the pool one by one: should a thread not start, dropping the pool ends those that did.
         let mut pool = Self { queries, bulk, threads: Vec::new() };
         for index in 0..=bulk_threads {

@@ -1,15 +1,15 @@
 //! The embedder the rest of the program talks to: async at the front, its own threads at the back.
 
 use std::panic::catch_unwind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::Builder;
 use std::time::Instant;
 
-use encoder::{Model, Precision};
+use encoder::{Model, Precision, Prompts, Purpose};
 use tokio::sync::watch;
 
-use super::encode::{Embedding, Encode};
+use super::encode::{Embedding, Reading};
 use super::error::{EmbedError, panic_message};
 use super::pool::{Pool, Priority};
 
@@ -43,28 +43,39 @@ struct Loaded {
     pool: Pool,
 }
 
+/// What a local embedder loads.
+#[derive(Debug, Clone)]
+pub struct ModelSource {
+    /// The model's directory.
+    pub dir: PathBuf,
+    /// How exactly it computes.
+    pub precision: Precision,
+    /// What stands before texts of each purpose.
+    pub prompts: Prompts,
+}
+
 /// Embeds texts with the model of a directory, on threads of its own.
 ///
 /// The model is loaded once, at the first call, and its threads are started with it. Dropping the embedder ends them, after
 /// the passes they are at.
 pub struct LocalEmbedder {
-    dir: PathBuf,
+    source: ModelSource,
     threads: usize,
     slot: Arc<watch::Sender<Slot>>,
 }
 
 impl LocalEmbedder {
-    /// For the model of that directory, with so many threads for bulk work (zero is taken as one) and one more for queries.
+    /// For that model, with so many threads for bulk work (zero is taken as one) and one more for queries.
     /// Reads and starts nothing yet.
     #[must_use]
-    pub fn new(dir: impl Into<PathBuf>, threads: usize) -> Self {
-        Self { dir: dir.into(), threads, slot: Arc::new(watch::Sender::new(Slot::Unloaded)) }
+    pub fn new(source: ModelSource, threads: usize) -> Self {
+        Self { source, threads, slot: Arc::new(watch::Sender::new(Slot::Unloaded)) }
     }
 
-    /// The directory whose model this embeds with.
+    /// What this embeds with.
     #[must_use]
-    pub fn model_dir(&self) -> &Path {
-        &self.dir
+    pub fn source(&self) -> &ModelSource {
+        &self.source
     }
 
     /// What the embedder is doing about its model, at this moment.
@@ -117,8 +128,9 @@ impl LocalEmbedder {
         if !self.slot.send_if_modified(begin) {
             return;
         }
-        let (dir, threads, slot) = (self.dir.clone(), self.threads, Arc::clone(&self.slot));
-        let thread = Builder::new().name("embed-load".to_owned()).spawn(move || slot.send_replace(load(&dir, threads)));
+        let (source, threads, slot) = (self.source.clone(), self.threads, Arc::clone(&self.slot));
+        let load = move || slot.send_replace(load(source, threads));
+        let thread = Builder::new().name("embed-load".to_owned()).spawn(load);
         if let Err(cause) = thread {
             self.slot.send_replace(Slot::Failed(format!("no thread to load with: {cause}")));
         }
@@ -126,14 +138,15 @@ impl LocalEmbedder {
 }
 
 /// Whatever happens while loading ends in a slot, so that nobody waits for ever.
-fn load(dir: &Path, threads: usize) -> Slot {
+fn load(source: ModelSource, threads: usize) -> Slot {
     let began = Instant::now();
-    let model = match catch_unwind(|| Model::load(dir, Precision::F32)) {
-        Ok(Ok(model)) => Arc::new(model),
+    let model = match catch_unwind(|| Model::load(&source.dir, source.precision)) {
+        Ok(Ok(model)) => Arc::new(model.with_prompts(source.prompts)),
         Ok(Err(error)) => return Slot::Failed(error.to_string()),
         Err(panic) => return Slot::Failed(format!("loading panicked: {}", panic_message(panic.as_ref()))),
     };
-    match Pool::start(Arc::clone(&model) as Arc<dyn Encode>, threads) {
+    let reading = |purpose| Arc::new(Reading { model: Arc::clone(&model), purpose });
+    match Pool::start(reading(Purpose::Query), reading(Purpose::Document), threads) {
         Ok(pool) => {
             let load_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
             Slot::Ready { loaded: Arc::new(Loaded { model, pool }), load_ms }
@@ -144,12 +157,32 @@ fn load(dir: &Path, threads: usize) -> Slot {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use encoder::testing::{TinyModel, cosine, model_dir};
 
     use super::*;
 
     fn embedder(dir: &Path) -> LocalEmbedder {
-        LocalEmbedder::new(dir, 2)
+        let (precision, prompts) = (Precision::F32, Prompts::default());
+        LocalEmbedder::new(ModelSource { dir: dir.into(), precision, prompts }, 2)
+    }
+
+    #[tokio::test]
+    async fn the_prompt_of_a_purpose_stands_before_its_texts_and_their_precision_is_the_one_asked_for() {
+        let prompts = Prompts { query: "query: ".to_owned(), document: "passage: ".to_owned() };
+        let source = ModelSource { dir: model_dir(), precision: Precision::Bf16, prompts };
+        let (prompted, plain) = (LocalEmbedder::new(source, 1), embedder(&model_dir()));
+        assert_eq!(prompted.model().await.expect("the model is whole").precision(), Precision::Bf16);
+        for (priority, whole) in [(Priority::Query, "query: a ferry"), (Priority::Bulk, "passage: a ferry")] {
+            let found = prompted.embed(vec!["a ferry".to_owned()], priority).await.expect("the model is whole");
+            let texts = vec![whole.to_owned(), "a ferry".to_owned()];
+            let expected = plain.embed(texts, priority).await.expect("the model is whole");
+            assert_eq!(found[0].tokens, expected[0].tokens);
+            assert!(cosine(&found[0].vector, &expected[0].vector) > 0.9999, "{whole}");
+            assert!(cosine(&found[0].vector, &expected[1].vector) < 0.99, "{whole}");
+            assert_ne!(found[0].vector, expected[0].vector, "rounded vectors are not the exact ones");
+        }
     }
 
     #[tokio::test]

@@ -60,7 +60,8 @@ impl Harness {
         let (tell, begun) = unbounded_channel();
         let (go, held) = mpsc::channel();
         let fake = Fake { begun: tell, go: Mutex::new(held) };
-        let pool = Pool::start(Arc::new(fake), bulk_threads).expect("the system gives threads");
+        let fake = Arc::new(fake);
+        let pool = Pool::start(Arc::clone(&fake) as _, fake, bulk_threads).expect("the system gives threads");
         Self { pool, begun, go }
     }
 }
@@ -115,7 +116,7 @@ async fn the_system_lets_queries_run_before_bulk_work() {
             vec![Embedding { vector: vec![nice as f32], tokens: 1, truncated: false }]
         }
     }
-    let pool = Pool::start(Arc::new(Niceness), 1).expect("the system gives threads");
+    let pool = Pool::start(Arc::new(Niceness), Arc::new(Niceness), 1).expect("the system gives threads");
     let niceness = async |priority| pool.embed(owned(&["a"]), priority).await.expect("it runs")[0].vector[0];
     let own = rustix::process::getpriority_process(None).expect("a thread may ask this") as f32;
     assert_eq!(niceness(Priority::Query).await, own);

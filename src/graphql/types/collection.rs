@@ -149,7 +149,8 @@ impl CollectionTotal {
 /// How documents are cut into chunks.
 #[derive(SimpleObject)]
 pub struct Chunking {
-    /// Longest chunk, in units.
+    /// Longest chunk, in units; in tokens at most as many as the collection's model reads (`longestChunk` of
+    /// `embeddingModels`).
     size: u32,
     /// Units that neighbouring chunks share.
     overlap: u32,
@@ -282,7 +283,7 @@ pub struct CreateCollectionInput {
 /// Which vectors a collection holds: those of a model, or the caller's own.
 #[derive(OneofObject)]
 pub enum EmbeddingInput {
-    /// Those of this model of the server, such as `local/all-MiniLM-L6-v2`.
+    /// Those of this model of the server, such as `local/all-MiniLM-L6-v2`: one of `embeddingModels`.
     Model(String),
     /// Vectors of your own, of so many dimensions (1-16,000).
     Dimensions(u32),

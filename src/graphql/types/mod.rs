@@ -3,6 +3,7 @@
 pub mod chunk;
 pub mod collection;
 pub mod document;
+pub mod embedding_model;
 pub mod ingest;
 pub mod job;
 pub mod limit;

@@ -85,6 +85,19 @@ impl Default for ChunkSettings {
 }
 
 impl ChunkSettings {
+    /// The same, no longer than a model reads of a chunk.
+    #[must_use]
+    pub fn within(mut self, longest: Option<u32>) -> Self {
+        if let Some(longest) = longest
+            && self.unit == Unit::Tokens
+            && self.size > longest
+        {
+            self.size = longest;
+            self.overlap = self.overlap.min(longest.saturating_sub(1));
+        }
+        self
+    }
+
     /// Checks every field.
     ///
     /// # Errors

