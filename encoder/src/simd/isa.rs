@@ -19,7 +19,7 @@ use crate::linear::Precision;
 pub enum Isa {
     /// What every processor has.
     Portable,
-    /// 128-bit vectors of `aarch64` (every one that Linux and macOS run on).
+    /// 128-bit vectors of `aarch64` with fused products (Armv8-A and later).
     Neon,
     /// 256-bit vectors of `x86_64` with fused products (Haswell, Zen, and later).
     Avx2,
