@@ -1,13 +1,15 @@
 # `make run` and `make test` do everything on a machine with a Rust toolchain, Python 3 with pip and a C compiler.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos format lint browser-test
+.PHONY: help run test chaos format lint browser-test aarch64-test sanitizer-test
 
 help:
 	@echo "make run           fetch PostgreSQL and the model, build, serve http://127.0.0.1:8000"
 	@echo "make test          format, lint, every test"
 	@echo "make chaos         RUNS times (20): a thousand jobs while workers and PostgreSQL are killed; stops at a failure"
 	@echo "make runtime       only fetch PostgreSQL and the model"
+	@echo "make aarch64-test  the encoder's tests on an emulated aarch64 (Debian on x86-64; fetches 220 MB)"
+	@echo "make sanitizer-test  the encoder's tests of kernels and models under AddressSanitizer (x86-64)"
 	@echo "make browser-test  GraphiQL in a real browser against URL (needs Node.js and Chromium)"
 
 run: runtime
@@ -26,6 +28,15 @@ chaos: runtime
 
 format:
 	cargo fmt --all
+
+# The longest ones, which go through every character, hold no vector code.
+aarch64-test:
+	encoder/tests/aarch64.sh --skip tokenizer::reference
+
+# The sanitizer is unstable in Rust, so the compiler is told to be a nightly one.
+sanitizer-test: runtime
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address cargo test --locked -p encoder --lib \
+	  --target $(shell rustc --print host-tuple) --target-dir target/sanitizer -- --skip tokenizer::reference
 
 URL ?= http://127.0.0.1:8000
 browser-test:

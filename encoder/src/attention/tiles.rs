@@ -51,14 +51,14 @@ impl Room {
                 }
             }
             for (keys, scores) in self.keys.chunks_exact(steps * STEP_LINES).zip(&mut self.scores) {
-                multiply(tiles, count, &self.queries, keys, steps, scores);
+                tiles.multiply::<1>(count, (&self.queries, keys), steps, true, scores);
             }
             let mut inverses = [0.0; BLOCK_ROWS];
             for (row, inverse) in inverses[..count].iter_mut().enumerate() {
                 *inverse = self.shares_of((simd, amx), row, head.tokens, scale);
             }
             for (from, values) in (0..head.size).step_by(PANEL).zip(self.values.chunks_exact(panels * STEP_LINES)) {
-                multiply(tiles, count, &self.shares, values, panels, &mut self.context[0]);
+                tiles.multiply::<1>(count, (&self.shares, values), panels, true, &mut self.context[0]);
                 let width = PANEL.min(head.size - from);
                 for (row, (sums, inverse)) in self.context[0].0[..count].iter().zip(inverses).enumerate() {
                     let place = (start + row) * context_stride + from;
@@ -119,14 +119,5 @@ impl Room {
             write_row::<1>(amx, &shares, row, step);
         }
         1.0 / simd.sum(sum)
-    }
-}
-
-#[inline(always)]
-fn multiply(tiles: &Tiles, rows: usize, a: &[Line], b: &[Line], steps: usize, sums: &mut Sums) {
-    if rows > BLOCK_ROWS / 2 {
-        tiles.multiply::<1, true>(a, b, steps, true, sums);
-    } else {
-        tiles.multiply::<1, false>(a, b, steps, true, sums);
     }
 }

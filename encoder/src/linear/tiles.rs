@@ -6,7 +6,7 @@
 
 use super::{Then, finish};
 use crate::rows::{Rows, padded};
-use crate::simd::amx::{Amx, BLOCK_ROWS, Line, STEP, Sums};
+use crate::simd::amx::{Amx, BLOCK_ROWS, Line, STEP, Sums, Tiles};
 use crate::simd::{Isa, Kernel, PANEL, Simd, tile};
 use crate::tiles::{step_lines, write_column, write_row};
 
@@ -88,41 +88,49 @@ impl<const PARTS: usize> Kernel for Apply<'_, PARTS> {
     fn run<S: Simd>(self, simd: S) {
         let Self { linear, x, room, then, out } = self;
         let tiles = linear.amx.tiles();
+        let rows = (SLAB_LINES / (linear.steps() * step_lines(PARTS))).max(1) * BLOCK_ROWS;
         let (x_width, out_width) = (x.width(), out.width());
-        let slab_rows = (SLAB_LINES / (linear.steps() * step_lines(PARTS))).max(1) * BLOCK_ROWS;
-        let slabs = x.all().chunks(slab_rows * x_width).zip(out.all_mut().chunks_mut(slab_rows * out_width));
-        for (x, out) in slabs {
-            let rows = x.len() / x_width;
-            let blocks = rows.div_ceil(BLOCK_ROWS);
-            let (lines, sums) = room.grown(linear.steps() * blocks * step_lines(PARTS), blocks);
-            split::<PARTS>(linear.amx, x, x_width, linear.steps(), lines);
-            let mut rest = linear.panels.as_slice();
-            for (index, bias) in linear.bias.chunks_exact(PANEL).enumerate() {
-                let mut start = 0;
-                for first_step in (0..linear.steps()).step_by(chunk_steps(PARTS)) {
-                    let steps = chunk_steps(PARTS).min(linear.steps() - first_step);
-                    let panel;
-                    (panel, rest) = rest.split_at(steps * step_lines(PARTS));
-                    let mut next = rest[..panel.len().min(rest.len())].chunks(panel.len().div_ceil(blocks));
-                    let last = first_step + steps == linear.steps();
-                    for (block, sums) in sums.iter_mut().enumerate() {
-                        if blocks >= PREFETCH_FROM_BLOCKS {
-                            tiles.prefetch(next.next().unwrap_or_default());
-                        }
-                        let lines = &lines[start..start + panel.len()];
-                        start += panel.len();
-                        let place = block * BLOCK_ROWS;
-                        let count = BLOCK_ROWS.min(rows - place);
-                        if count > BLOCK_ROWS / 2 {
-                            tiles.multiply::<PARTS, true>(lines, panel, steps, first_step == 0, sums);
-                        } else {
-                            tiles.multiply::<PARTS, false>(lines, panel, steps, first_step == 0, sums);
-                        }
-                        if last {
-                            for (row, sums) in sums.0[..count].iter().enumerate() {
-                                let place = (place + row) * out_width + index * PANEL;
-                                finish(simd, tile::load(simd, sums), bias, then, &mut out[place..place + PANEL]);
-                            }
+        for (x, out) in x.all().chunks(rows * x_width).zip(out.all_mut().chunks_mut(rows * out_width)) {
+            linear.apply_to_slab((simd, &tiles), (x, x_width), room, then, (out, out_width));
+        }
+    }
+}
+
+impl<const PARTS: usize> Linear<PARTS> {
+    #[inline(always)]
+    fn apply_to_slab<S: Simd>(
+        &self,
+        (simd, tiles): (S, &Tiles),
+        (x, x_width): (&[f32], usize),
+        room: &mut Room,
+        then: Then,
+        (out, out_width): (&mut [f32], usize),
+    ) {
+        let rows = x.len() / x_width;
+        let blocks = rows.div_ceil(BLOCK_ROWS);
+        let (lines, sums) = room.grown(blocks * self.steps() * step_lines(PARTS), blocks);
+        write_slab::<PARTS>(self.amx, (x, x_width), self.steps(), lines);
+        let mut panels = self.panels.as_slice();
+        for (index, bias) in self.bias.chunks_exact(PANEL).enumerate() {
+            let mut lines = &*lines;
+            for first_step in (0..self.steps()).step_by(chunk_steps(PARTS)) {
+                let steps = chunk_steps(PARTS).min(self.steps() - first_step);
+                let (panel, block);
+                (panel, panels) = panels.split_at(steps * step_lines(PARTS));
+                (block, lines) = lines.split_at(blocks * panel.len());
+                let mut next = panels[..panel.len().min(panels.len())].chunks(panel.len().div_ceil(blocks));
+                for ((block, sums), start) in
+                    block.chunks_exact(panel.len()).zip(&mut *sums).zip((0..).step_by(BLOCK_ROWS))
+                {
+                    if blocks >= PREFETCH_FROM_BLOCKS {
+                        tiles.prefetch(next.next().unwrap_or_default());
+                    }
+                    let count = BLOCK_ROWS.min(rows - start);
+                    tiles.multiply::<PARTS>(count, (block, panel), steps, first_step == 0, sums);
+                    if first_step + steps == self.steps() {
+                        for (row, sums) in sums.0[..count].iter().enumerate() {
+                            let place = (start + row) * out_width + index * PANEL;
+                            finish(simd, tile::load(simd, sums), bias, then, &mut out[place..place + PANEL]);
                         }
                     }
                 }
@@ -144,15 +152,15 @@ impl Room {
     }
 }
 
-/// Splits the left side into parts. What lies beyond its rows may hold anything finite: its sums are not read.
+/// Writes the left side. What stands beyond its rows in its last block has no meaning, and neither have their sums.
 #[inline(always)]
-fn split<const PARTS: usize>(amx: Amx, x: &[f32], width: usize, steps: usize, lines: &mut [Line]) {
+fn write_slab<const PARTS: usize>(amx: Amx, (x, width): (&[f32], usize), steps: usize, lines: &mut [Line]) {
     let blocks = x.len().div_ceil(BLOCK_ROWS * width);
     for (block, x) in x.chunks(BLOCK_ROWS * width).enumerate() {
         for step in 0..steps {
             let chunk = step / chunk_steps(PARTS) * chunk_steps(PARTS);
-            let chunk_steps = chunk_steps(PARTS).min(steps - chunk);
-            let place = (chunk * blocks + block * chunk_steps + step - chunk) * step_lines(PARTS);
+            let steps_of_chunk = chunk_steps(PARTS).min(steps - chunk);
+            let place = (chunk * blocks + block * steps_of_chunk + step - chunk) * step_lines(PARTS);
             let lines = &mut lines[place..place + step_lines(PARTS)];
             for (row, x) in x.chunks_exact(width).enumerate() {
                 write_row::<PARTS>(amx, &x[step * STEP..][..STEP], row, lines);

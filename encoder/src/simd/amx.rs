@@ -150,11 +150,28 @@ impl Tiles {
     /// side. The product of two second parts is left out: it is below the last bits of the others. (Henry, Tang and Heinecke
     /// 2019, "Leveraging the bfloat16 Artificial Intelligence Datatype For Higher-Precision Computations".)
     ///
-    /// If not `WHOLE`, the lower half of the block is left alone, and so are its sums.
+    /// Only the first `rows` rows of the block count; what stands in the sums of the others afterwards has no meaning.
     ///
     /// # Panics
     /// When a slice is too short.
-    pub(crate) fn multiply<const PARTS: usize, const WHOLE: bool>(
+    #[inline(always)]
+    pub(crate) fn multiply<const PARTS: usize>(
+        &self,
+        rows: usize,
+        (a, b): (&[Line], &[Line]),
+        steps: usize,
+        fresh: bool,
+        sums: &mut Sums,
+    ) {
+        if rows > BLOCK_ROWS / 2 {
+            self.multiply_half_or_whole::<PARTS, true>(a, b, steps, fresh, sums);
+        } else {
+            self.multiply_half_or_whole::<PARTS, false>(a, b, steps, fresh, sums);
+        }
+    }
+
+    /// As [`Tiles::multiply`]; if not `WHOLE`, the lower half of the block is left alone, and so are its sums.
+    fn multiply_half_or_whole<const PARTS: usize, const WHOLE: bool>(
         &self,
         a: &[Line],
         b: &[Line],
