@@ -10,7 +10,7 @@ A folder that suits, on Debian (530 files, 51 MB of HTML; the package's name fol
 Tells documents, chunks and tokens per second; where the time of the jobs goes by stage (`embed` holds the wait for the
 model, which all workers share, so the sum over the workers is longer than the clock); the processor time of the model's
 threads, of the rest of the server and of PostgreSQL; peak memory; then the latency of searches by text, one client.
-`--limit N` takes the first N files only.
+`--limit N` takes the first N files only; `--model local/all-MiniLM-L6-v2:bf16` takes the rounded model.
 """
 
 import pathlib
@@ -113,11 +113,13 @@ def main():
     options.add_argument("--suffix", default=".html", help="of the files to take")
     options.add_argument("--limit", type=int, help="files to take, in order of their names; all by default")
     options.add_argument("--clients", type=int, default=2, help="connections that submit at once")
+    options.add_argument("--model", help="of the collection; by default the server's default one")
     options.add_argument("--searches", type=int, default=200)
     args = options.parse_args()
     with Server(args) as server:
         client = Client(server.port)
-        collection = client.create_collection("documents")
+        options = {"embedding": {"model": args.model}} if args.model else {}
+        collection = client.create_collection("documents", **options)
         figures = ingest(server, client, collection, args)
         client.wait_for_index(collection)
         report(args, {**figures, **search(client, collection, args.searches)})
