@@ -1,11 +1,12 @@
 # `make run` and `make test` do everything on a machine with a Rust toolchain, Python 3 with pip and a C compiler.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos format lint browser-test aarch64-test sanitizer-test
+.PHONY: help run test onnx-test chaos format lint browser-test aarch64-test sanitizer-test
 
 help:
 	@echo "make run           fetch PostgreSQL and the model, build, serve http://127.0.0.1:8000"
 	@echo "make test          format, lint, every test"
+	@echo "make onnx-test     lint and tests of what the feature onnx adds"
 	@echo "make chaos         RUNS times (20): a thousand jobs while workers and PostgreSQL are killed; stops at a failure"
 	@echo "make runtime       only fetch PostgreSQL and the model"
 	@echo "make aarch64-test  the encoder's tests on an emulated aarch64 (Debian on x86-64; fetches 220 MB)"
@@ -19,6 +20,10 @@ test: runtime
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- --deny warnings
 	cargo test --workspace --locked
+
+onnx-test: runtime
+	cargo clippy --all-targets --locked --features onnx -- --deny warnings
+	cargo test --locked --features onnx --lib embed::
 
 RUNS ?= 20
 chaos: runtime

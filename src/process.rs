@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::config::Config;
-use crate::embed::{Embedders, LocalModel, LocalOptions};
+use crate::embed::{Embedder, Embedders, LocalModel, LocalOptions, open_model_dir};
 use crate::http::{self, Server};
 use crate::store::Store;
 use crate::store::listen::Signals;
@@ -128,18 +128,18 @@ fn embedders(config: &Config) -> anyhow::Result<Embedders> {
         query_prompt: settings.query_prompt.clone(),
         document_prompt: settings.document_prompt.clone(),
     };
-    let opened = match &config.embedding.model_dir {
+    let models: Vec<Arc<dyn Embedder>> = match &config.embedding.model_dir {
         Some(dir) => {
             let name = dir.file_name().map_or_else(|| "model".into(), |name| name.to_string_lossy());
-            Some(LocalModel::open(dir, &name, &options).context("embedding.model_dir")?)
+            open_model_dir(dir, &name, &options).context("embedding.model_dir")?
         }
-        None => LocalModel::packaged(config.runtime_dir.as_deref(), &options)?,
-    };
-    match opened {
-        Some([exact, rounded]) => Ok(Embedders::default().with(Arc::new(exact)).with(Arc::new(rounded))),
         None => {
-            tracing::warn!("no embedding model: run `make runtime`, or set VECTORFORGE_EMBEDDING__MODEL_DIR");
-            Ok(Embedders::default())
+            let packaged = LocalModel::packaged(config.runtime_dir.as_deref(), &options)?;
+            packaged.into_iter().flatten().map(|model| Arc::new(model) as _).collect()
         }
+    };
+    if models.is_empty() {
+        tracing::warn!("no embedding model: run `make runtime`, or set VECTORFORGE_EMBEDDING__MODEL_DIR");
     }
+    Ok(models.into_iter().fold(Embedders::default(), Embedders::with))
 }

@@ -53,7 +53,7 @@ mod tokenizer;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
-pub use config::{ModelConfig, Pooling, Prompts, Purpose};
+pub use config::{ModelConfig, Pooling, Prompts, Purpose, Sentence};
 pub use error::LoadError;
 pub use linear::Precision;
 pub use model::Model;

@@ -195,7 +195,7 @@ settings! {
 settings! {
     /// Embedding on this machine.
     pub struct EmbeddingSettings["embedding"] {
-        /// Directory of the local model (`model.safetensors`, `tokenizer.json`); the one brought along where not given.
+        /// Directory of the local model (`tokenizer.json`, and `model.safetensors` of a BERT model, else `model.onnx`); the one brought along where not given.
         pub model_dir: Option<PathBuf> = path().optional(),
         /// Threads that embed documents. Queries have threads of their own, which the system lets run first; a core is left
         /// to them, to the database and to the server.

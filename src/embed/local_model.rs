@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use encoder::{Isa, Model, ModelConfig, Precision};
+use encoder::{Isa, Model, ModelConfig, Precision, Prompts};
 
 use super::local::{EmbedError, Embedding, LocalEmbedder, ModelSource, Priority, State};
 use super::{Embedded, Embedder, Purpose, Readiness, Tokenize, count};
@@ -37,6 +37,14 @@ pub struct LocalOptions {
     pub document_prompt: Option<String>,
 }
 
+impl LocalOptions {
+    /// A model's own prompts, where these do not decide.
+    pub(super) fn prompts(&self, own: Prompts) -> Prompts {
+        let Self { query_prompt, document_prompt, .. } = self.clone();
+        Prompts { query: query_prompt.unwrap_or(own.query), document: document_prompt.unwrap_or(own.document) }
+    }
+}
+
 impl LocalModel {
     /// The exact model of a directory and its rounded one. Reads the configuration now and the weights at first use; the
     /// model's name is the directory's.
@@ -45,14 +53,12 @@ impl LocalModel {
     /// Where the configuration is missing or cannot be run.
     pub fn open(dir: &Path, name: &str, options: &LocalOptions) -> anyhow::Result<[Self; 2]> {
         let mut config = ModelConfig::read(dir)?;
-        let LocalOptions { threads, query_prompt, document_prompt } = options.clone();
-        config.prompts.query = query_prompt.unwrap_or(config.prompts.query);
-        config.prompts.document = document_prompt.unwrap_or(config.prompts.document);
+        config.prompts = options.prompts(config.prompts);
         let dimensions = u32::try_from(config.hidden_size)?;
         let longest_chunk = u32::try_from(config.room_for_document())?;
         Ok([(Precision::F32, ""), (Precision::Bf16, ROUNDED)].map(|(precision, suffix)| {
             let source = ModelSource { dir: dir.to_owned(), precision, prompts: config.prompts.clone() };
-            let embedder = LocalEmbedder::new(source, threads);
+            let embedder = LocalEmbedder::new(source, options.threads);
             Self { name: format!("local/{name}{suffix}"), dimensions, longest_chunk, embedder }
         }))
     }
@@ -127,6 +133,6 @@ impl Tokenize for ModelTokens {
     }
 }
 
-fn failed(error: EmbedError) -> Error {
+pub(super) fn failed(error: EmbedError) -> Error {
     Error::unavailable("embed the text", error)
 }

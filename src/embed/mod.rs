@@ -3,6 +3,9 @@
 
 pub mod local;
 mod local_model;
+mod model_dir;
+#[cfg(feature = "onnx")]
+mod onnx;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,6 +16,7 @@ use metrics::counter;
 use crate::error::{Error, Result};
 
 pub use local_model::{LocalModel, LocalOptions};
+pub use model_dir::open_model_dir;
 
 /// Why a text is embedded: queries go before bulk work, and some models embed them differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

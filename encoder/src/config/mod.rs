@@ -15,7 +15,7 @@ use serde::Deserialize;
 use self::files::{Mismatch, mismatch_in, parse_json};
 pub use self::pooling::Pooling;
 pub use self::prompts::{Prompts, Purpose};
-use self::sentence::Sentence;
+pub use self::sentence::Sentence;
 use crate::error::LoadError;
 
 /// `[CLS]` and `[SEP]`, which surround every text.
@@ -103,7 +103,7 @@ impl ModelConfig {
         let mut config: Self = parse_json(&file, &json)?;
         config.check().map_err(mismatch_in(&file))?;
 
-        config.pooling = pipeline::read_pooling(dir, config.hidden_size)?;
+        config.pooling = Pooling::of_model(dir, config.hidden_size)?;
         config.prompts = Prompts::read(dir)?;
         let sentence = Sentence::read(dir, config.max_position_embeddings)?;
         config.max_tokens = sentence.max_tokens;

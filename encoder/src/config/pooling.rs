@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::files::{Mismatch, mismatch_in, read_json, read_optional_json};
+use super::pipeline;
 use crate::error::LoadError;
 
 /// What stands for a text among the vectors that the last layer gives its tokens.
@@ -41,6 +42,15 @@ enum Modes {
 }
 
 impl Pooling {
+    /// The pooling of a model with that many numbers per token, by its `modules.json` and the file that this names. Without
+    /// either it is the mean.
+    ///
+    /// # Errors
+    /// When a file is missing or malformed, or asks for steps that are not taken here.
+    pub fn of_model(dir: &Path, hidden_size: usize) -> Result<Self, LoadError> {
+        pipeline::read_pooling(dir, hidden_size)
+    }
+
     /// Reads and checks the configuration in the pooling's directory.
     pub(super) fn read(dir: &Path, hidden_size: usize) -> Result<Self, LoadError> {
         let file = dir.join(FILE);
@@ -56,7 +66,11 @@ impl Pooling {
 
     /// The vector of a text, of length one, from its tokens' rows. Each is `width` long, of which the first `dimensions`
     /// count.
-    pub(crate) fn pool(self, rows: &[f32], width: usize, dimensions: usize) -> Vec<f32> {
+    ///
+    /// # Panics
+    /// Without any row, or where `dimensions` are more than `width`.
+    #[must_use]
+    pub fn pool(self, rows: &[f32], width: usize, dimensions: usize) -> Vec<f32> {
         let mut vector = match self {
             Self::Mean => sum(rows.chunks_exact(width), dimensions),
             Self::Cls => rows[..dimensions].to_vec(),

@@ -48,7 +48,10 @@ impl Prompts {
     /// As in these, `default_prompt_name` is of no effect: it is for texts without a purpose. Other than there, an empty
     /// prompt gives way to the next name. The library adds an empty `document` to every model, so that the `passage` and
     /// `corpus` it goes on to look for are never reached.
-    pub(super) fn read(dir: &Path) -> Result<Self, LoadError> {
+    ///
+    /// # Errors
+    /// When the file is malformed, or asks for vectors that nobody here makes.
+    pub fn read(dir: &Path) -> Result<Self, LoadError> {
         let file = dir.join("config_sentence_transformers.json");
         let prompts = read_optional_json::<PromptsFile>(&file)?.map(PromptsFile::check);
         Ok(prompts.transpose().map_err(mismatch_in(&file))?.unwrap_or_default())

@@ -9,15 +9,15 @@ use super::SPECIAL_TOKENS;
 use super::files::{Mismatch, mismatch_in, read_optional_json};
 use crate::error::LoadError;
 
-/// What both files say about texts.
-#[derive(Debug, PartialEq)]
-pub(super) struct Sentence {
-    /// Longest text in tokens, special tokens included.
-    pub(super) max_tokens: usize,
+/// What `sentence_bert_config.json` and `tokenizer_config.json` say about texts, whatever the shape of the model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sentence {
+    /// Longest text in tokens, special tokens and prompt included.
+    pub max_tokens: usize,
     /// Whether capitals become small letters, whatever the tokenizer does.
-    pub(super) lower_case: bool,
+    pub lower_case: bool,
     /// Whether the tokenizer makes them small letters, where that is said outside of its own file.
-    pub(super) tokenizer_lower_case: Option<bool>,
+    pub tokenizer_lower_case: Option<bool>,
 }
 
 #[derive(Deserialize, Default)]
@@ -36,8 +36,12 @@ struct TokenizerConfigFile {
 }
 
 impl Sentence {
-    /// Reads both files, each of which may be missing. No text gets longer than the model has `positions`.
-    pub(super) fn read(dir: &Path, positions: usize) -> Result<Self, LoadError> {
+    /// Reads both files, each of which may be missing. No text gets longer than the model has `positions`, which is also
+    /// the longest where no file says.
+    ///
+    /// # Errors
+    /// When a file is malformed, or asks for tokens or vectors that nobody here makes.
+    pub fn read(dir: &Path, positions: usize) -> Result<Self, LoadError> {
         let file = dir.join("sentence_bert_config.json");
         let sentence: SentenceFile = read_optional_json(&file)?.unwrap_or_default();
         let of_model = sentence.check(positions).map_err(mismatch_in(&file))?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use encoder::{Model, Purpose};
 
 /// Bytes of text per token, for the estimate only. English has four to five; other scripts and code have fewer.
-const BYTES_PER_TOKEN: usize = 4;
+pub(in crate::embed) const BYTES_PER_TOKEN: usize = 4;
 
 /// One text's vector and what became of the text.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,7 +19,7 @@ pub struct Embedding {
 }
 
 /// Embeds texts on the calling thread. It never changes, so threads share it, and a panic leaves nothing half-done in it.
-pub(super) trait Encode: Send + Sync + 'static {
+pub(in crate::embed) trait Encode: Send + Sync + 'static {
     /// Tokens of a text, estimated without looking at it: at least one.
     fn estimate(&self, text: &str) -> usize;
 

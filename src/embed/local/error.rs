@@ -19,7 +19,7 @@ pub enum EmbedError {
 }
 
 /// What a panic said, where it said it in words.
-pub(super) fn panic_message(panic: &(dyn Any + Send)) -> String {
+pub(in crate::embed) fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }

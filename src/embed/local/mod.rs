@@ -19,3 +19,11 @@ pub use encode::Embedding;
 pub use error::EmbedError;
 pub use pool::Priority;
 pub use service::{LocalEmbedder, ModelSource, State};
+
+// For the other encoder that runs in these lanes.
+#[cfg(feature = "onnx")]
+pub(super) use self::{
+    encode::{BYTES_PER_TOKEN, Encode},
+    error::panic_message,
+    pool::Pool,
+};

@@ -34,7 +34,7 @@ pub enum Priority {
 }
 
 /// A fixed number of threads for each lane.
-pub(super) struct Pool {
+pub(in crate::embed) struct Pool {
     queries: Arc<Lane>,
     bulk: Arc<Lane>,
     threads: Vec<JoinHandle<()>>,
@@ -43,7 +43,11 @@ pub(super) struct Pool {
 impl Pool {
     /// Starts so many threads for bulk work (zero is taken as one), and one more than that for queries: together they may
     /// use the core that bulk work leaves free.
-    pub(super) fn start(queries: Arc<dyn Encode>, bulk: Arc<dyn Encode>, bulk_threads: usize) -> io::Result<Self> {
+    pub(in crate::embed) fn start(
+        queries: Arc<dyn Encode>,
+        bulk: Arc<dyn Encode>,
+        bulk_threads: usize,
+    ) -> io::Result<Self> {
         let bulk_threads = bulk_threads.max(1);
         let queries = Arc::new(Lane::new(queries, QUERY_PASS_TOKENS, Meter::new("query")));
         let bulk = Arc::new(Lane::new(bulk, BULK_PASS_TOKENS, Meter::new("bulk")));
@@ -65,7 +69,11 @@ impl Pool {
     }
 
     /// One embedding per text, in order. Waits while the lane is full; dropping the future takes back what was not begun.
-    pub(super) async fn embed(&self, texts: Vec<String>, priority: Priority) -> Result<Vec<Embedding>, EmbedError> {
+    pub(in crate::embed) async fn embed(
+        &self,
+        texts: Vec<String>,
+        priority: Priority,
+    ) -> Result<Vec<Embedding>, EmbedError> {
         let lane = match priority {
             Priority::Query => &self.queries,
             Priority::Bulk => &self.bulk,
