@@ -4,7 +4,7 @@
 //! `cargo bench -p encoder --bench embed -- MODEL_DIR TEXTS.json [precision=f32|bf16] [isa=NAME] [threads=N] [seconds=S]
 //! [mode=bulk|query] [pass=TOKENS] [vectors=FILE.json]`
 //!
-//! `bulk`: every thread embeds all texts in passes of at most so many tokens (512), over and over. `query`: one text at
+//! `bulk`: every thread embeds all texts in passes of at most so many tokens (384, as the server), over and over. `query`: one text at
 //! a time on one thread. Tokenization is counted in both.
 
 use std::collections::HashMap;
@@ -37,7 +37,7 @@ fn main() {
     let measured = match option("mode", "bulk") {
         "query" => query(&model, &texts, seconds),
         _ => {
-            let [threads, pass_tokens] = [("threads", "1"), ("pass", "512")]
+            let [threads, pass_tokens] = [("threads", "1"), ("pass", "384")]
                 .map(|(name, default)| option(name, default).parse().expect("a whole number"));
             bulk(&model, &texts, seconds, threads, pass_tokens)
         }

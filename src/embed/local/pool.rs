@@ -12,9 +12,9 @@ use super::error::EmbedError;
 use super::lane::Lane;
 use super::meter::Meter;
 
-/// Estimated tokens of a pass of documents, about a tenth of a second of computing: more would not be faster per token,
+/// Estimated tokens of a pass of documents, a few hundredths of a second of computing: more would not be faster per token,
 /// and callers would take turns less often.
-const BULK_PASS_TOKENS: usize = 512;
+const BULK_PASS_TOKENS: usize = 384;
 
 /// Estimated tokens of a pass of queries, about four questions: together they take an eighth less than one by one. A query
 /// waits only where all threads are at such passes, and then about ten milliseconds.

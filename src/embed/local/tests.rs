@@ -12,9 +12,9 @@ use super::error::EmbedError;
 use super::lane::CALLS_LIMIT;
 use super::pool::{Pool, Priority};
 
-/// Texts of [`Fake`] in a pass of documents, and in one of queries.
+/// Texts of [`Fake`], of 12 tokens each, in a pass of documents, and in one of queries.
 const BULK_TEXTS: usize = 32;
-const QUERY_TEXTS: usize = 4;
+const QUERY_TEXTS: usize = 5;
 
 /// Tells the texts of each pass as it begins. A text that says `hold` keeps its thread until it is let go, and one that
 /// says `panic` panics. The vector of a text is its length.
@@ -25,7 +25,7 @@ struct Fake {
 
 impl Encode for Fake {
     fn estimate(&self, text: &str) -> usize {
-        if text.starts_with("long") { 1000 } else { 16 }
+        if text.starts_with("long") { 1000 } else { 12 }
     }
 
     fn encode(&self, texts: &[String]) -> Vec<Embedding> {
