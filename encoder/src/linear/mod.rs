@@ -13,10 +13,12 @@ use crate::simd::{Isa, Simd, TILE_VECTORS};
 /// How exactly the weights and activations of the large products are kept. All sums are 32-bit floats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Precision {
-    /// 32-bit floats: the model as it was trained.
+    /// 32-bit floats: the model as it was trained. With [`Isa::Amx`] products see 17 bits of each number or more, which
+    /// changes a number of a vector by a few millionths.
     F32,
-    /// Rounded to `bf16`, 8 bits of precision: half of the memory, and the same vectors on every processor, at a cosine
-    /// above 0.9999 to the exact ones. Faster with [`Isa::Amx`] only; slower elsewhere.
+    /// Rounded to `bf16`, 8 bits of precision; with [`Isa::Amx`] what attention multiplies too. Vectors have a cosine above
+    /// 0.9999 to the exact ones, and to those of other processors. With [`Isa::Amx`] it takes half of the time and of the
+    /// weights' memory, elsewhere more time and as much memory.
     Bf16,
 }
 
@@ -36,7 +38,7 @@ pub(crate) enum Then {
 pub(crate) enum Linear {
     /// By vectors. Rounded ones round their input too.
     Vectors { linear: full::Linear, precision: Precision },
-    /// By matrix tiles, exact to the bits of a float.
+    /// By matrix tiles, each number in two parts.
     #[cfg(target_arch = "x86_64")]
     Tiles(tiles::Linear<2>),
     /// By matrix tiles, rounded.
