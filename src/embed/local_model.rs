@@ -20,7 +20,6 @@ const ROUNDED: &str = ":bf16";
 
 /// A sentence encoder from a directory, at one precision.
 pub struct LocalModel {
-    name: String,
     dimensions: u32,
     longest_chunk: u32,
     embedder: LocalEmbedder,
@@ -57,9 +56,10 @@ impl LocalModel {
         let dimensions = u32::try_from(config.hidden_size)?;
         let longest_chunk = u32::try_from(config.room_for_document())?;
         Ok([(Precision::F32, ""), (Precision::Bf16, ROUNDED)].map(|(precision, suffix)| {
-            let source = ModelSource { dir: dir.to_owned(), precision, prompts: config.prompts.clone() };
+            let (name, prompts) = (format!("local/{name}{suffix}"), config.prompts.clone());
+            let source = ModelSource { name, dir: dir.to_owned(), precision, prompts };
             let embedder = LocalEmbedder::new(source, options.threads);
-            Self { name: format!("local/{name}{suffix}"), dimensions, longest_chunk, embedder }
+            Self { dimensions, longest_chunk, embedder }
         }))
     }
 
@@ -78,7 +78,7 @@ impl LocalModel {
 #[async_trait]
 impl Embedder for LocalModel {
     fn model(&self) -> &str {
-        &self.name
+        &self.embedder.source().name
     }
 
     fn dimensions(&self) -> u32 {
@@ -107,7 +107,7 @@ impl Embedder for LocalModel {
             truncated,
         });
         let embedded: Vec<_> = embedded.collect();
-        count(&self.name, purpose, &embedded);
+        count(self.model(), purpose, &embedded);
         Ok(embedded)
     }
 

@@ -63,14 +63,18 @@ fn describe() {
     describe_counter!("vectorforge_embedding_tokens_total", "Tokens embedded by model and purpose");
     describe_counter!("vectorforge_embedding_texts_total", "Texts embedded by model and purpose");
     describe_counter!("vectorforge_embedding_truncated_texts_total", "Texts longer than their model reads");
-    describe_gauge!("vectorforge_embedding_waiting_texts", "Texts that wait for the local model by lane");
-    describe_histogram!("vectorforge_embedding_wait_seconds", Unit::Seconds, "Calls until their first pass by lane");
+    describe_gauge!("vectorforge_embedding_waiting_texts", "Texts that wait for a local model by model and lane");
+    describe_histogram!(
+        "vectorforge_embedding_wait_seconds",
+        Unit::Seconds,
+        "Calls until their first pass by model and lane"
+    );
     describe_histogram!(
         "vectorforge_embedding_pass_duration_seconds",
         Unit::Seconds,
-        "Passes of the local model by lane"
+        "Passes of a local model by model and lane"
     );
-    describe_histogram!("vectorforge_embedding_pass_tokens", "Tokens per pass of the local model by lane");
+    describe_histogram!("vectorforge_embedding_pass_tokens", "Tokens per pass of a local model by model and lane");
     describe_gauge!("vectorforge_jobs", "Unfinished and dead jobs by queue and state");
     describe_gauge!("vectorforge_job_oldest_pending_seconds", Unit::Seconds, "Age of the oldest due job by queue");
     describe_gauge!("vectorforge_queue_paused", "1 while the queue is paused");

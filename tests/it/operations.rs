@@ -188,13 +188,13 @@ async fn metrics_tell_what_happened_and_queues_are_told_while_they_are_empty() {
         ("texts_total{model=\"local/all-MiniLM-L6-v2\",purpose=\"query\"}", 1.0),
         ("truncated_texts_total{model=\"local/all-MiniLM-L6-v2\",purpose=\"document\"}", 0.0),
         ("truncated_texts_total{model=\"local/all-MiniLM-L6-v2\",purpose=\"query\"}", 1.0),
-        ("waiting_texts{lane=\"bulk\"}", 0.0),
-        ("waiting_texts{lane=\"query\"}", 0.0),
-        ("wait_seconds_count{lane=\"bulk\"}", 1.0),
-        ("wait_seconds_count{lane=\"query\"}", 1.0),
-        ("pass_duration_seconds_count{lane=\"bulk\"}", 1.0),
-        ("pass_tokens_bucket{lane=\"query\",le=\"128\"}", 0.0),
-        ("pass_tokens_bucket{lane=\"query\",le=\"256\"}", 1.0),
+        ("waiting_texts{model=\"local/all-MiniLM-L6-v2\",lane=\"bulk\"}", 0.0),
+        ("waiting_texts{model=\"local/all-MiniLM-L6-v2\",lane=\"query\"}", 0.0),
+        ("wait_seconds_count{model=\"local/all-MiniLM-L6-v2\",lane=\"bulk\"}", 1.0),
+        ("wait_seconds_count{model=\"local/all-MiniLM-L6-v2\",lane=\"query\"}", 1.0),
+        ("pass_duration_seconds_count{model=\"local/all-MiniLM-L6-v2\",lane=\"bulk\"}", 1.0),
+        ("pass_tokens_bucket{model=\"local/all-MiniLM-L6-v2\",lane=\"query\",le=\"128\"}", 0.0),
+        ("pass_tokens_bucket{model=\"local/all-MiniLM-L6-v2\",lane=\"query\",le=\"256\"}", 1.0),
     ] {
         let series = format!("vectorforge_embedding_{series}");
         assert_eq!(value(&metrics, &series), Some(expected), "{series} in {metrics}");

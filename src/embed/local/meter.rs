@@ -13,15 +13,16 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    /// For the lane of that name; nothing waits in it yet.
-    pub(super) fn new(lane: &'static str) -> Self {
-        let waiting = gauge!("vectorforge_embedding_waiting_texts", "lane" => lane);
+    /// For the lane of that name of a model; nothing waits in it yet.
+    pub(super) fn new(model: &str, lane: &'static str) -> Self {
+        let labels = [("model", model.to_owned()), ("lane", lane.to_owned())];
+        let waiting = gauge!("vectorforge_embedding_waiting_texts", &labels);
         waiting.set(0.0);
         Self {
             waiting,
-            wait: histogram!("vectorforge_embedding_wait_seconds", "lane" => lane),
-            pass_duration: histogram!("vectorforge_embedding_pass_duration_seconds", "lane" => lane),
-            pass_tokens: histogram!("vectorforge_embedding_pass_tokens", "lane" => lane),
+            wait: histogram!("vectorforge_embedding_wait_seconds", &labels),
+            pass_duration: histogram!("vectorforge_embedding_pass_duration_seconds", &labels),
+            pass_tokens: histogram!("vectorforge_embedding_pass_tokens", &labels),
         }
     }
 

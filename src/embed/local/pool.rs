@@ -41,16 +41,17 @@ pub(in crate::embed) struct Pool {
 }
 
 impl Pool {
-    /// Starts so many threads for bulk work (zero is taken as one), and one more than that for queries: together they may
+    /// For the model of that name in metrics, starts so many threads for bulk work (zero is taken as one), and one more than that for queries: together they may
     /// use the core that bulk work leaves free.
     pub(in crate::embed) fn start(
+        model: &str,
         queries: Arc<dyn Encode>,
         bulk: Arc<dyn Encode>,
         bulk_threads: usize,
     ) -> io::Result<Self> {
         let bulk_threads = bulk_threads.max(1);
-        let queries = Arc::new(Lane::new(queries, QUERY_PASS_TOKENS, Meter::new("query")));
-        let bulk = Arc::new(Lane::new(bulk, BULK_PASS_TOKENS, Meter::new("bulk")));
+        let queries = Arc::new(Lane::new(queries, QUERY_PASS_TOKENS, Meter::new(model, "query")));
+        let bulk = Arc::new(Lane::new(bulk, BULK_PASS_TOKENS, Meter::new(model, "bulk")));
         // Into the pool one by one: should a thread not start, dropping the pool ends those that did.
         let mut pool = Self { queries, bulk, threads: Vec::new() };
         for index in 0..=bulk_threads {

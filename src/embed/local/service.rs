@@ -46,6 +46,8 @@ struct Loaded {
 /// What a local embedder loads.
 #[derive(Debug, Clone)]
 pub struct ModelSource {
+    /// Its name in metrics.
+    pub name: String,
     /// The model's directory.
     pub dir: PathBuf,
     /// How exactly it computes.
@@ -141,12 +143,12 @@ impl LocalEmbedder {
 fn load(source: ModelSource, threads: usize) -> Slot {
     let began = Instant::now();
     let model = match catch_unwind(|| Model::load(&source.dir, source.precision)) {
-        Ok(Ok(model)) => Arc::new(model.with_prompts(source.prompts)),
+        Ok(Ok(model)) => Arc::new(model.with_prompts(source.prompts.clone())),
         Ok(Err(error)) => return Slot::Failed(error.to_string()),
         Err(panic) => return Slot::Failed(format!("loading panicked: {}", panic_message(panic.as_ref()))),
     };
     let reading = |purpose| Arc::new(Reading { model: Arc::clone(&model), purpose });
-    match Pool::start(reading(Purpose::Query), reading(Purpose::Document), threads) {
+    match Pool::start(&source.name, reading(Purpose::Query), reading(Purpose::Document), threads) {
         Ok(pool) => {
             let load_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
             Slot::Ready { loaded: Arc::new(Loaded { model, pool }), load_ms }
@@ -165,13 +167,13 @@ mod tests {
 
     fn embedder(dir: &Path) -> LocalEmbedder {
         let (precision, prompts) = (Precision::F32, Prompts::default());
-        LocalEmbedder::new(ModelSource { dir: dir.into(), precision, prompts }, 2)
+        LocalEmbedder::new(ModelSource { name: "test".to_owned(), dir: dir.into(), precision, prompts }, 2)
     }
 
     #[tokio::test]
     async fn the_prompt_of_a_purpose_stands_before_its_texts_and_their_precision_is_the_one_asked_for() {
         let prompts = Prompts { query: "query: ".to_owned(), document: "passage: ".to_owned() };
-        let source = ModelSource { dir: model_dir(), precision: Precision::Bf16, prompts };
+        let source = ModelSource { name: "test".to_owned(), dir: model_dir(), precision: Precision::Bf16, prompts };
         let (prompted, plain) = (LocalEmbedder::new(source, 1), embedder(&model_dir()));
         assert_eq!(prompted.model().await.expect("the model is whole").precision(), Precision::Bf16);
         for (priority, whole) in [(Priority::Query, "query: a ferry"), (Priority::Bulk, "passage: a ferry")] {

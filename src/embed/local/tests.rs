@@ -61,7 +61,7 @@ impl Harness {
         let (go, held) = mpsc::channel();
         let fake = Fake { begun: tell, go: Mutex::new(held) };
         let fake = Arc::new(fake);
-        let pool = Pool::start(Arc::clone(&fake) as _, fake, bulk_threads).expect("the system gives threads");
+        let pool = Pool::start("test", Arc::clone(&fake) as _, fake, bulk_threads).expect("the system gives threads");
         Self { pool, begun, go }
     }
 }
@@ -116,7 +116,7 @@ async fn the_system_lets_queries_run_before_bulk_work() {
             vec![Embedding { vector: vec![nice as f32], tokens: 1, truncated: false }]
         }
     }
-    let pool = Pool::start(Arc::new(Niceness), Arc::new(Niceness), 1).expect("the system gives threads");
+    let pool = Pool::start("test", Arc::new(Niceness), Arc::new(Niceness), 1).expect("the system gives threads");
     let niceness = async |priority| pool.embed(owned(&["a"]), priority).await.expect("it runs")[0].vector[0];
     let own = rustix::process::getpriority_process(None).expect("a thread may ask this") as f32;
     assert_eq!(niceness(Priority::Query).await, own);
@@ -283,18 +283,22 @@ async fn a_lane_tells_what_waits_how_long_and_what_its_passes_held() {
         let line = metrics.lines().find_map(|line| line.strip_prefix(&format!("vectorforge_embedding_{series} ")));
         line.map(|value| value.parse::<f64>().expect("a number"))
     };
-    assert_eq!(told("waiting_texts{lane=\"query\"}"), Some(0.0), "it is told while it is empty");
+    assert_eq!(told("waiting_texts{model=\"test\",lane=\"query\"}"), Some(0.0), "it is told while it is empty");
     let _held = hold(&pool, &mut begun, Priority::Bulk).await;
     let call = waiting(&pool, owned(&["a", "b"]), Priority::Bulk).await;
-    assert_eq!(told("waiting_texts{lane=\"bulk\"}"), Some(2.0));
+    assert_eq!(told("waiting_texts{model=\"test\",lane=\"bulk\"}"), Some(2.0));
     let waited = std::time::Duration::from_millis(20);
     tokio::time::sleep(waited).await;
     drop(go);
     call.await.expect("it runs");
-    assert_eq!(told("waiting_texts{lane=\"bulk\"}"), Some(0.0));
-    assert_eq!(told("wait_seconds_count{lane=\"bulk\"}"), Some(2.0));
-    assert!(told("wait_seconds_sum{lane=\"bulk\"}") >= Some(waited.as_secs_f64()));
-    assert_eq!(told("pass_tokens_sum{lane=\"bulk\"}"), Some(48.0), "16 of the one held, twice 16 of the call");
-    assert!(told("pass_duration_seconds_sum{lane=\"bulk\"}") >= Some(waited.as_secs_f64()));
-    assert_eq!(told("pass_duration_seconds_count{lane=\"query\"}"), Some(0.0));
+    assert_eq!(told("waiting_texts{model=\"test\",lane=\"bulk\"}"), Some(0.0));
+    assert_eq!(told("wait_seconds_count{model=\"test\",lane=\"bulk\"}"), Some(2.0));
+    assert!(told("wait_seconds_sum{model=\"test\",lane=\"bulk\"}") >= Some(waited.as_secs_f64()));
+    assert_eq!(
+        told("pass_tokens_sum{model=\"test\",lane=\"bulk\"}"),
+        Some(48.0),
+        "16 of the one held, twice 16 of the call"
+    );
+    assert!(told("pass_duration_seconds_sum{model=\"test\",lane=\"bulk\"}") >= Some(waited.as_secs_f64()));
+    assert_eq!(told("pass_duration_seconds_count{model=\"test\",lane=\"query\"}"), Some(0.0));
 }

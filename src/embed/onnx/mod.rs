@@ -65,9 +65,10 @@ impl OnnxModel {
         let dimensions = u32::try_from(encoder.dimensions())?;
         let longest_chunk = u32::try_from(encoder.room_for_document())?;
         let lane = |purpose| Arc::new(ForPurpose { encoder: Arc::clone(&encoder), purpose });
-        let pool = Pool::start(lane(Prompted::Query), lane(Prompted::Document), options.threads);
+        let name = format!("local/{name}");
+        let pool = Pool::start(&name, lane(Prompted::Query), lane(Prompted::Document), options.threads);
         let pool = pool.context("no threads to embed with")?;
-        Ok(Self { name: format!("local/{name}"), dimensions, longest_chunk, encoder, pool })
+        Ok(Self { name, dimensions, longest_chunk, encoder, pool })
     }
 }
 
