@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use encoder::{Isa, Model, ModelConfig, Precision, Prompts};
 
-use super::local::{EmbedError, Embedding, LocalEmbedder, ModelSource, Priority, State};
+use super::local::{EmbedError, LocalEmbedder, ModelSource, State};
 use super::{Embedded, Embedder, Purpose, Readiness, Tokenize, count};
 use crate::error::{Error, Result};
 use crate::store::server::runtime_dirs;
@@ -96,17 +96,7 @@ impl Embedder for LocalModel {
     }
 
     async fn embed(&self, texts: Vec<String>, purpose: Purpose) -> Result<Vec<Embedded>> {
-        let priority = match purpose {
-            Purpose::Query => Priority::Query,
-            Purpose::Document => Priority::Bulk,
-        };
-        let embeddings = self.embedder.embed(texts, priority).await.map_err(failed)?;
-        let embedded = embeddings.into_iter().map(|Embedding { vector, tokens, truncated }| Embedded {
-            vector,
-            tokens,
-            truncated,
-        });
-        let embedded: Vec<_> = embedded.collect();
+        let embedded = self.embedder.embed(texts, purpose.into()).await.map_err(failed)?;
         count(self.model(), purpose, &embedded);
         Ok(embedded)
     }

@@ -13,8 +13,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use metrics::counter;
 
+use self::local::Priority;
 use crate::error::{Error, Result};
 
+pub use local::Embedding as Embedded;
 pub use local_model::{LocalModel, LocalOptions};
 pub use model_dir::open_model_dir;
 
@@ -25,17 +27,6 @@ pub enum Purpose {
     Query,
     /// Part of a document.
     Document,
-}
-
-/// One text's vector.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Embedded {
-    /// As many numbers as the model has dimensions.
-    pub vector: Vec<f32>,
-    /// Tokens that were read, special tokens included: what a provider bills.
-    pub tokens: u32,
-    /// Whether the text was longer than the model reads, so that its end does not count.
-    pub truncated: bool,
 }
 
 /// Whether an embedder can work.
@@ -84,6 +75,15 @@ pub trait Embedder: Send + Sync + 'static {
 
     /// Whether it can work.
     fn readiness(&self) -> Readiness;
+}
+
+impl From<Purpose> for Priority {
+    fn from(purpose: Purpose) -> Self {
+        match purpose {
+            Purpose::Query => Self::Query,
+            Purpose::Document => Self::Bulk,
+        }
+    }
 }
 
 /// Counts what a model has embedded.

@@ -37,7 +37,7 @@ use async_trait::async_trait;
 use encoder::Purpose as Prompted;
 
 use self::encode::{ForPurpose, OnnxEncoder};
-use super::local::{Embedding, Pool, Priority, panic_message};
+use super::local::{Pool, panic_message};
 use super::local_model::failed;
 use super::{Embedded, Embedder, LocalOptions, Purpose, Readiness, Tokenize, count};
 use crate::error::Result;
@@ -101,17 +101,7 @@ impl Embedder for OnnxModel {
     }
 
     async fn embed(&self, texts: Vec<String>, purpose: Purpose) -> Result<Vec<Embedded>> {
-        let priority = match purpose {
-            Purpose::Query => Priority::Query,
-            Purpose::Document => Priority::Bulk,
-        };
-        let embeddings = self.pool.embed(texts, priority).await.map_err(failed)?;
-        let embedded = embeddings.into_iter().map(|Embedding { vector, tokens, truncated }| Embedded {
-            vector,
-            tokens,
-            truncated,
-        });
-        let embedded: Vec<_> = embedded.collect();
+        let embedded = self.pool.embed(texts, purpose.into()).await.map_err(failed)?;
         count(&self.name, purpose, &embedded);
         Ok(embedded)
     }

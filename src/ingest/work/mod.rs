@@ -4,6 +4,7 @@
 //! document that fits one batch takes a single transaction. Every transaction changes the job's row under its lease,
 //! which is the fence: a worker that lost the lease commits nothing.
 
+mod batch;
 mod cut;
 
 use std::sync::Arc;
@@ -15,19 +16,20 @@ use serde_json::{Value as Json, json};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use self::batch::Batch;
+use super::QUEUE;
 use super::chunk::{Chunk, ChunkSettings};
 use super::load::Loaded;
-use super::{QUEUE, vectors};
 use crate::app::App;
-use crate::embed::{Embedder, Purpose};
+use crate::embed::Embedder;
 use crate::error::{Code, Error, Result};
 use crate::queue::{ActiveJob, Handler, Step, StepEnd, payload};
 use crate::store::entity::document::{Model as Document, Status};
 use crate::store::entity::job::{self, JobState};
 use crate::store::entity::run_event::EventKind;
-use crate::store::entity::{chunk as chunk_row, document_content, embedding, embedding_space::Model as Space};
+use crate::store::entity::{chunk as chunk_row, document_content, embedding_space::Model as Space};
 use crate::store::runs::{Happening, append};
-use crate::store::{Doing, Transaction, chunks, collections, documents, embeddings, jobs, spaces};
+use crate::store::{Doing, Transaction, chunks, collections, documents, jobs, spaces};
 
 /// Kind of the job.
 pub const KIND: &str = "ingest_document";
@@ -195,13 +197,6 @@ struct Work<'a> {
     embedder: Option<Arc<dyn Embedder>>,
 }
 
-/// Chunks of a version with the vectors that are there.
-struct Batch {
-    chunks: Vec<chunk_row::Model>,
-    vectors: Vec<Vec<f32>>,
-    tokens: i64,
-}
-
 impl<'a> Work<'a> {
     /// Marks the document as being worked on. `None` where there is nothing to do any more; then the job has ended.
     async fn begin(app: &'a App, job: &'a ActiveJob, payload: Payload) -> Result<Option<Self>> {
@@ -259,10 +254,6 @@ impl<'a> Work<'a> {
         self.space.model.is_none()
     }
 
-    fn dimensions(&self) -> usize {
-        self.space.dimensions.unsigned_abs() as usize
-    }
-
     /// Text and chunks, made on a thread that may block.
     async fn cut(&self, content: &document_content::Model) -> Result<(Loaded, Vec<Chunk>)> {
         let db = self.app.store.db();
@@ -317,7 +308,7 @@ impl<'a> Work<'a> {
         body: Option<String>,
         title: Option<String>,
     ) -> Result<()> {
-        let batch = self.embed(rows, vectors).await?;
+        let batch = Batch::embed(rows, vectors, &self.space, self.embedder.as_deref()).await?;
         let count = i32::try_from(batch.chunks.len()).unwrap_or(i32::MAX);
         let started = Instant::now();
         let tx = self.app.store.begin().await?;
@@ -326,7 +317,7 @@ impl<'a> Work<'a> {
         }
         self.write_text(&tx, body, title).await?;
         let tokens = batch.tokens;
-        self.write_vectors(&tx, &batch, true).await?;
+        batch.write_vectors(&tx, &self.space, true).await?;
         chunks::insert(&tx, batch.chunks).await?;
         jobs::set_progress(&tx, &self.job.row, count.unsigned_abs(), count.unsigned_abs(), UNIT).await?;
         let counts = Happening { chunks: count, embedded: count, tokens, ..Happening::new(EventKind::DocumentIndexed) };
@@ -378,7 +369,7 @@ impl<'a> Work<'a> {
             if rows.is_empty() {
                 return Ok(StepEnd::Done(json!({ "chunks": total })));
             }
-            let batch = self.embed(rows, brought.as_deref()).await?;
+            let batch = Batch::embed(rows, brought.as_deref(), &self.space, self.embedder.as_deref()).await?;
             done += u32::try_from(batch.chunks.len()).unwrap_or(u32::MAX);
             if !self.commit_batch(&batch, done, total).await? {
                 return Ok(StepEnd::JobEnded);
@@ -405,7 +396,7 @@ impl<'a> Work<'a> {
             return Ok(false);
         }
         jobs::set_progress(&tx, &self.job.row, done, total, UNIT).await?;
-        self.write_vectors(&tx, batch, false).await?;
+        batch.write_vectors(&tx, &self.space, false).await?;
         let happening = Happening {
             document: Some((self.document.id, Status::Processing, i32::try_from(total).unwrap_or(i32::MAX))),
             embedded: i32::try_from(batch.chunks.len()).unwrap_or(i32::MAX),
@@ -416,33 +407,6 @@ impl<'a> Work<'a> {
         tx.commit().await.doing("write vectors")?;
         stage("write", started.elapsed().as_secs_f64());
         Ok(true)
-    }
-
-    /// The vectors of some chunks: those that the caller brought, the rest made by the model.
-    async fn embed(&self, rows: Vec<chunk_row::Model>, brought: Option<&[u8]>) -> Result<Batch> {
-        let dimensions = self.dimensions();
-        let brought = |row: &chunk_row::Model| vectors::decode(brought?, dimensions, usize::try_from(row.index).ok()?);
-        let mut vectors: Vec<Option<Vec<f32>>> = rows.iter().map(brought).collect();
-        let missing: Vec<usize> = (0..rows.len()).filter(|&index| vectors[index].is_none()).collect();
-        let mut tokens = 0;
-        if !missing.is_empty() {
-            let embedder = self.embedder.as_ref().ok_or_else(|| {
-                Error::internal("embed the document", anyhow::anyhow!("no model, and a chunk without a vector"))
-            })?;
-            let started = Instant::now();
-            let texts = missing.iter().map(|&index| rows[index].text.clone()).collect();
-            let mut truncated = 0;
-            for (&index, embedded) in missing.iter().zip(embedder.embed(texts, Purpose::Document).await?) {
-                tokens += i64::from(embedded.tokens);
-                truncated += u32::from(embedded.truncated);
-                vectors[index] = Some(embedded.vector);
-            }
-            if truncated > 0 {
-                tracing::warn!(document = %self.document.id, chunks = truncated, "chunks are longer than the model reads");
-            }
-            stage("embed", started.elapsed().as_secs_f64());
-        }
-        Ok(Batch { chunks: rows, vectors: vectors.into_iter().flatten().collect(), tokens })
     }
 
     /// Locks the document; false where it was deleted or replaced meanwhile.
@@ -459,18 +423,6 @@ impl<'a> Work<'a> {
             documents::set_title(tx, self.document.id, title).await?;
         }
         Ok(())
-    }
-
-    async fn write_vectors(&self, tx: &Transaction, batch: &Batch, live: bool) -> Result<()> {
-        let row = |(chunk, vector): (&chunk_row::Model, &Vec<f32>)| embedding::Model {
-            space_id: self.space.id,
-            chunk_id: chunk.id,
-            document_id: chunk.document_id,
-            tenant_id: chunk.tenant_id,
-            live,
-            embedding: vector.clone().into(),
-        };
-        embeddings::insert(tx, batch.chunks.iter().zip(&batch.vectors).map(row).collect()).await
     }
 
     /// Shows the version, ends the job, tells the run; all or nothing.
