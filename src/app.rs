@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::causes::warn_of;
 use crate::config::Config;
 use crate::embed::Embedders;
 use crate::error::{Error, Result};
@@ -16,6 +17,7 @@ use crate::queue::worker::Worker;
 use crate::queue::{Backoff, Finisher, Handlers, Leases, Queue, Settler, WorkerSettings};
 use crate::store::Store;
 use crate::store::circuits::CircuitSettings;
+use crate::store::disk;
 use crate::store::listen::Signals;
 use crate::store::workers::{self, WorkerCard};
 use crate::tasks::Tasks;
@@ -50,6 +52,12 @@ impl App {
     /// The time: one place, so that rows of one process agree.
     pub fn now(&self) -> DateTime<Utc> {
         Utc::now()
+    }
+
+    /// Bytes that are free in the data directory, where the database lies in it.
+    pub fn free_bytes(&self) -> Option<u64> {
+        let is_ours = self.config.database.url.is_none();
+        is_ours.then(|| disk::free_bytes(&self.config.data_dir)).flatten()
     }
 
     /// Every kind of job with its handler.
@@ -134,7 +142,7 @@ async fn leave(store: Store, leases: Leases) {
     match crate::store::jobs::give_back(store.db(), leases.holder).await {
         Ok(0) => {}
         Ok(given) => tracing::info!(given, "unfinished jobs were given back"),
-        Err(error) => tracing::warn!(cause = ?error.cause, "{error}"),
+        Err(error) => warn_of!(error),
     }
     let left = async {
         crate::store::leaders::resign(store.db(), schedule::LEADER, leases.holder).await?;
@@ -142,6 +150,6 @@ async fn leave(store: Store, leases: Leases) {
         store.bell().send(&store).await
     };
     if let Err(error) = left.await {
-        tracing::warn!(cause = ?error.cause, "{error}");
+        warn_of!(error);
     }
 }

@@ -3,7 +3,10 @@
 //! The caller of the API sees `message`, `code`, and the field; never the cause. The cause goes to the log.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+use crate::causes::chain;
 
 /// Stable codes, the same in GraphQL `extensions.code`, logs and metric labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,8 +23,60 @@ pub enum Code {
     PayloadTooLarge,
     /// The format is not one that can be loaded.
     UnsupportedContentType,
+    /// Some documents of a source could not be taken in, or none.
+    SourceIncomplete,
+    /// A web page of another origin asks, which the settings do not allow.
+    ForeignOrigin,
+    /// The request is for a host that this server does not answer for.
+    HostNotAllowed,
+    /// A multipart request without the header that makes browsers ask before they send it.
+    PreflightRequired,
+    /// Only the hash of a query came; the message is the one that clients look for.
+    PersistedQueryNotSupported,
+    /// More connections are open than the limit allows.
+    TooManyConnections,
+    /// More operations run over WebSockets than the limit allows.
+    TooManySubscriptions,
+    /// The GraphQL document does not parse or does not fit the schema.
+    InvalidDocument,
+    /// The text of the GraphQL document is longer than the limit; so for each of the following.
+    QueryTooLong,
+    /// Words and signs of its text.
+    TooManyTokens,
+    /// A name in it.
+    NameTooLong,
+    /// Brackets, or fields, nest deeper.
+    QueryTooDeep,
+    /// Operations beside each other.
+    TooManyOperations,
+    /// Definitions of fragments.
+    TooManyFragments,
+    /// Declared variables.
+    TooManyVariables,
+    /// Fields, with fragments written out; so for each of the following.
+    TooManyFields,
+    /// Places of fragments.
+    TooManySpreads,
+    /// Renamed fields.
+    TooManyAliases,
+    /// Fields of an operation itself.
+    TooManyRootFields,
+    /// Directives.
+    TooManyDirectives,
+    /// Values that introspection gives.
+    IntrospectionTooLarge,
+    /// Steps that validation takes.
+    ValidationTooCostly,
+    /// Fields times the rows asked for.
+    QueryTooComplex,
+    /// The answer is larger than the limit; the operation was executed.
+    AnswerTooLarge,
+    /// Further errors were left out of the answer.
+    TooManyErrors,
     /// Something we depend on (database, model, provider) does not answer now; trying again may help.
     Unavailable,
+    /// The disk under the database, or under this process, is full: nothing can be written until somebody makes room.
+    StorageFull,
     /// A provider does not answer, or with a fault of its own; trying again may help.
     ProviderUnavailable,
     /// A provider wants to be asked less often.
@@ -39,6 +94,50 @@ pub enum Code {
 }
 
 impl Code {
+    /// Every code: what a metric's label may be.
+    pub const ALL: [Self; 40] = [
+        Self::BadUserInput,
+        Self::NotFound,
+        Self::AlreadyExists,
+        Self::DimensionMismatch,
+        Self::PayloadTooLarge,
+        Self::UnsupportedContentType,
+        Self::SourceIncomplete,
+        Self::ForeignOrigin,
+        Self::HostNotAllowed,
+        Self::PreflightRequired,
+        Self::PersistedQueryNotSupported,
+        Self::TooManyConnections,
+        Self::TooManySubscriptions,
+        Self::InvalidDocument,
+        Self::QueryTooLong,
+        Self::TooManyTokens,
+        Self::NameTooLong,
+        Self::QueryTooDeep,
+        Self::TooManyOperations,
+        Self::TooManyFragments,
+        Self::TooManyVariables,
+        Self::TooManyFields,
+        Self::TooManySpreads,
+        Self::TooManyAliases,
+        Self::TooManyRootFields,
+        Self::TooManyDirectives,
+        Self::IntrospectionTooLarge,
+        Self::ValidationTooCostly,
+        Self::QueryTooComplex,
+        Self::AnswerTooLarge,
+        Self::TooManyErrors,
+        Self::Unavailable,
+        Self::StorageFull,
+        Self::ProviderUnavailable,
+        Self::RateLimited,
+        Self::Timeout,
+        Self::WorkerLost,
+        Self::LeaseLost,
+        Self::Interrupted,
+        Self::Internal,
+    ];
+
     /// The code as clients see it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -48,7 +147,33 @@ impl Code {
             Self::DimensionMismatch => "DIMENSION_MISMATCH",
             Self::PayloadTooLarge => "PAYLOAD_TOO_LARGE",
             Self::UnsupportedContentType => "UNSUPPORTED_CONTENT_TYPE",
+            Self::SourceIncomplete => "SOURCE_INCOMPLETE",
+            Self::ForeignOrigin => "FOREIGN_ORIGIN",
+            Self::HostNotAllowed => "HOST_NOT_ALLOWED",
+            Self::PreflightRequired => "PREFLIGHT_REQUIRED",
+            Self::PersistedQueryNotSupported => "PERSISTED_QUERY_NOT_SUPPORTED",
+            Self::TooManyConnections => "TOO_MANY_CONNECTIONS",
+            Self::TooManySubscriptions => "TOO_MANY_SUBSCRIPTIONS",
+            Self::InvalidDocument => "GRAPHQL_VALIDATION_FAILED",
+            Self::QueryTooLong => "QUERY_TOO_LONG",
+            Self::TooManyTokens => "TOO_MANY_TOKENS",
+            Self::NameTooLong => "NAME_TOO_LONG",
+            Self::QueryTooDeep => "QUERY_TOO_DEEP",
+            Self::TooManyOperations => "TOO_MANY_OPERATIONS",
+            Self::TooManyFragments => "TOO_MANY_FRAGMENTS",
+            Self::TooManyVariables => "TOO_MANY_VARIABLES",
+            Self::TooManyFields => "TOO_MANY_FIELDS",
+            Self::TooManySpreads => "TOO_MANY_SPREADS",
+            Self::TooManyAliases => "TOO_MANY_ALIASES",
+            Self::TooManyRootFields => "TOO_MANY_ROOT_FIELDS",
+            Self::TooManyDirectives => "TOO_MANY_DIRECTIVES",
+            Self::IntrospectionTooLarge => "INTROSPECTION_TOO_LARGE",
+            Self::ValidationTooCostly => "VALIDATION_TOO_COSTLY",
+            Self::QueryTooComplex => "QUERY_TOO_COMPLEX",
+            Self::AnswerTooLarge => "ANSWER_TOO_LARGE",
+            Self::TooManyErrors => "TOO_MANY_ERRORS",
             Self::Unavailable => "UNAVAILABLE",
+            Self::StorageFull => "STORAGE_FULL",
             Self::ProviderUnavailable => "PROVIDER_UNAVAILABLE",
             Self::RateLimited => "RATE_LIMITED",
             Self::Timeout => "TIMEOUT",
@@ -61,7 +186,12 @@ impl Code {
 
     /// Whether doing the same again later may succeed. Decides between retry and fail for a job.
     pub fn is_transient(self) -> bool {
-        matches!(self, Self::Unavailable | Self::Timeout | Self::WorkerLost | Self::Internal) || self.is_providers()
+        matches!(self, Self::Timeout | Self::WorkerLost | Self::Internal) || self.is_outage() || self.is_providers()
+    }
+
+    /// Whether what all work stands on is missing: then no single piece of it is at fault.
+    pub fn is_outage(self) -> bool {
+        matches!(self, Self::Unavailable | Self::StorageFull)
     }
 
     /// Whether a provider is at fault: then its circuit counts it.
@@ -79,6 +209,31 @@ impl Code {
                 | Self::DimensionMismatch
                 | Self::PayloadTooLarge
                 | Self::UnsupportedContentType
+                | Self::SourceIncomplete
+                | Self::ForeignOrigin
+                | Self::HostNotAllowed
+                | Self::PreflightRequired
+                | Self::PersistedQueryNotSupported
+                | Self::TooManyConnections
+                | Self::TooManySubscriptions
+                | Self::InvalidDocument
+                | Self::QueryTooLong
+                | Self::TooManyTokens
+                | Self::NameTooLong
+                | Self::QueryTooDeep
+                | Self::TooManyOperations
+                | Self::TooManyFragments
+                | Self::TooManyVariables
+                | Self::TooManyFields
+                | Self::TooManySpreads
+                | Self::TooManyAliases
+                | Self::TooManyRootFields
+                | Self::TooManyDirectives
+                | Self::IntrospectionTooLarge
+                | Self::ValidationTooCostly
+                | Self::QueryTooComplex
+                | Self::AnswerTooLarge
+                | Self::TooManyErrors
         )
     }
 }
@@ -100,6 +255,7 @@ pub struct Error {
     pub retry_after: Option<Duration>,
     /// For the log only.
     pub cause: Option<anyhow::Error>,
+    is_told: AtomicBool,
 }
 
 /// Result with our error.
@@ -110,12 +266,29 @@ const GOT_LIMIT: usize = 80;
 
 impl Error {
     fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), field: None, got: None, expected: None, retry_after: None, cause: None }
+        Self {
+            code,
+            message: message.into(),
+            field: None,
+            got: None,
+            expected: None,
+            retry_after: None,
+            cause: None,
+            is_told: AtomicBool::new(false),
+        }
     }
 
     /// A caller's value is wrong: names the field, what came and what was expected.
     pub fn input(field: impl Into<String>, got: impl fmt::Display, expected: impl Into<String>) -> Self {
         Self::refused(Code::BadUserInput, field, got, expected)
+    }
+
+    /// As [`Error::input`], where `fault` says in one sentence itself what came and what was expected.
+    pub fn fault(field: impl Into<String>, fault: impl fmt::Display) -> Self {
+        let field = field.into();
+        let mut error = Self::new(Code::BadUserInput, format!("{field}: {fault}"));
+        error.field = Some(field);
+        error
     }
 
     /// As [`Error::input`], with a code of its own.
@@ -126,6 +299,11 @@ impl Error {
         error.got = Some(got);
         error.expected = Some(expected.into());
         error
+    }
+
+    /// Only the hash of a query came. The message is the one by which Apollo's clients know to send the text.
+    pub fn persisted_query_not_supported() -> Self {
+        Self::new(Code::PersistedQueryNotSupported, "PersistedQueryNotSupported")
     }
 
     /// Nothing of that id is there for this tenant.
@@ -144,11 +322,26 @@ impl Error {
         error
     }
 
+    /// The disk is full. `doing` ends the sentence "could not …". Told by who watches the disk ([`crate::store::disk`]),
+    /// once, and not by everyone who meets it.
+    pub fn storage_full(doing: &str, cause: impl Into<anyhow::Error>) -> Self {
+        let sentence = format!("could not {doing}: the disk of the database is full; it goes on when there is room");
+        let mut error = Self::new(Code::StorageFull, sentence);
+        error.cause = Some(cause.into());
+        error.is_told = AtomicBool::new(true);
+        error
+    }
+
     /// Our fault. `doing` ends the sentence "could not …".
     pub fn internal(doing: &str, cause: impl Into<anyhow::Error>) -> Self {
         let mut error = Self::new(Code::Internal, format!("could not {doing}: internal error"));
         error.cause = Some(cause.into());
         error
+    }
+
+    /// Part of a source, or all of it, could not be taken in; `message` is one sentence.
+    pub fn source_incomplete(message: String) -> Self {
+        Self::new(Code::SourceIncomplete, message)
     }
 
     /// A provider does not answer, or with a fault of its own.
@@ -180,17 +373,34 @@ impl Error {
         Self::new(Code::LeaseLost, "the job's lease was lost to another worker")
     }
 
+    /// Whether nobody has logged it yet; asked once, it is told.
+    pub fn is_news(&self) -> bool {
+        !self.is_told.swap(true, Ordering::Relaxed)
+    }
+
+    /// Its causes as one line.
+    pub fn causes(&self) -> Option<String> {
+        self.cause.as_ref().map(|cause| chain(cause.as_ref()))
+    }
+
     /// The process stops.
     pub fn interrupted() -> Self {
         Self::new(Code::Interrupted, "the process is stopping")
     }
 }
 
-/// The value in quotes, cut to [`GOT_LIMIT`] characters, control characters escaped.
-fn shorten(value: &str) -> String {
-    let mut short: String = value.chars().take(GOT_LIMIT).flat_map(char::escape_debug).collect();
-    if value.chars().nth(GOT_LIMIT).is_some() {
-        short.push('…');
+/// The value cut to [`GOT_LIMIT`] characters, control characters escaped.
+pub(crate) fn shorten(value: &str) -> String {
+    let mut short = String::new();
+    for (count, character) in value.chars().enumerate() {
+        match character {
+            _ if count == GOT_LIMIT => {
+                short.push('…');
+                break;
+            }
+            character if character.is_control() => short.extend(character.escape_debug()),
+            character => short.push(character),
+        }
     }
     short
 }

@@ -6,6 +6,7 @@
 //! [`http`] (the server). [`process`] puts a process together, and [`client`] is the command line's other half: it talks
 //! to a running server.
 
+pub mod causes;
 pub mod config;
 pub mod error;
 pub mod id;
@@ -29,3 +30,4 @@ pub mod http;
 pub mod telemetry;
 
 pub mod client;
+pub mod output;

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use vectorforge::causes::chain;
 use vectorforge::config::{Config, EXIT_CONFIG, Machine, Sources, parse_override};
+use vectorforge::output::{Lost, complain, print};
 use vectorforge::{client, process};
 
 /// Semantic search and RAG backend: GraphQL over one PostgreSQL with pgvector.
@@ -62,12 +64,15 @@ enum Migrate {
 }
 
 fn main() -> ExitCode {
-    let Cli { settings, command } = Cli::parse();
+    let Cli { settings, command } = match Cli::try_parse() {
+        Ok(given) => given,
+        Err(told) => return tell(&told),
+    };
     match command {
-        Command::Schema => {
-            print!("{}", vectorforge::graphql::sdl());
-            ExitCode::SUCCESS
-        }
+        Command::Schema => match print(&vectorforge::graphql::sdl()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(lost) => lost.exit(),
+        },
         Command::Ingest(options) => ask(async { Ok(client::ingest(options).await?.is_success()) }),
         Command::Search(options) => ask(async { client::search(options).await.map(|()| true) }),
         Command::Health(options) => ask(async { client::health(options).await.map(|()| true) }),
@@ -80,18 +85,26 @@ fn main() -> ExitCode {
     }
 }
 
+/// Help, the version, or what is wrong with the command line.
+fn tell(told: &clap::Error) -> ExitCode {
+    match told.print().map_err(Lost::from) {
+        Err(lost) if !told.use_stderr() => lost.exit(),
+        _ => u8::try_from(told.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from),
+    }
+}
+
 /// Asks a running server; needs no settings of this process.
 fn ask(request: impl Future<Output = Result<bool, client::ClientError>>) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    match runtime.map(|runtime| runtime.block_on(request)) {
+    match process::run_to_end(request) {
         Ok(Ok(true)) => ExitCode::SUCCESS,
         Ok(Ok(false)) => ExitCode::FAILURE,
+        Ok(Err(client::ClientError::Unprinted(lost))) => lost.exit(),
         Ok(Err(error)) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
+            complain(&format_args!("error: {error}"));
+            error.exit_code().into()
         }
         Err(cause) => {
-            eprintln!("error: cannot start: {cause}");
+            complain(&format_args!("error: cannot start: {cause}"));
             ExitCode::FAILURE
         }
     }
@@ -102,14 +115,18 @@ fn work<F: Future<Output = anyhow::Result<()>>>(args: SettingsArgs, part: impl F
     let config = match load(args) {
         Ok(config) => config,
         Err(told) => {
-            eprintln!("{told}");
+            complain(&told);
             return EXIT_CONFIG.into();
         }
     };
+    if let Err(cause) = vectorforge::telemetry::logs::init(&config.log) {
+        complain(&format_args!("error: {}", chain(&cause)));
+        return ExitCode::FAILURE;
+    }
     match run(config, part) {
         Ok(()) => ExitCode::SUCCESS,
         Err(cause) => {
-            tracing::error!("{cause:#}");
+            tracing::error!("{}", chain(cause.as_ref()));
             ExitCode::FAILURE
         }
     }
@@ -122,7 +139,5 @@ fn load(args: SettingsArgs) -> Result<Config, String> {
 }
 
 fn run<F: Future<Output = anyhow::Result<()>>>(config: Config, part: impl FnOnce(Config) -> F) -> anyhow::Result<()> {
-    vectorforge::telemetry::logs::init(&config.log)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(part(config))
+    process::run_to_end(part(config))?
 }

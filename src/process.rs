@@ -1,20 +1,38 @@
 //! A process from start to end: database, model, server, workers; and what ends it.
+//!
+//! Asked to stop before it was ready, it ends at once and as well as later on: exit code 0, nothing was left undone.
+
+mod database;
+mod stop;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use self::database::Database;
+use self::stop::StopSignals;
 use crate::app::App;
 use crate::config::Config;
 use crate::embed::{Embedder, Embedders, LocalModel, LocalOptions, open_model_dir};
 use crate::http::{self, Server};
-use crate::store::Store;
+use crate::store::disk;
 use crate::store::listen::Signals;
-use crate::store::server::{Server as Postgres, ServerSettings};
 use crate::tasks::Tasks;
 use crate::telemetry::metrics;
+
+/// For the last words after the grace: leases given back, connections closed.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// Runs a part of the house to its end. A thread that is busy with a document or a file then is left to the end of the
+/// process: no one waits for it.
+pub fn run_to_end<T>(part: impl Future<Output = T>) -> std::io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let ended = runtime.block_on(part);
+    runtime.shutdown_background();
+    Ok(ended)
+}
 
 /// Which part of the house a process is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -38,85 +56,65 @@ pub async fn work(config: Config) -> anyhow::Result<()> {
     run(config, Role::Worker).await
 }
 
-/// Migrates up, or so many steps down.
+/// Migrates up, or so many steps down. Each step is a transaction.
 pub async fn migrate(config: Config, down: Option<u32>) -> anyhow::Result<()> {
-    let (postgres, store) = open_database(&config).await?;
-    match down {
-        None => store.migrate().await?,
-        Some(steps) => store.migrate_down(steps).await?,
-    }
-    stop_database(postgres).await
+    let migrating = async {
+        let database = Database::open(&config).await?;
+        match down {
+            None => database.store.migrate().await?,
+            Some(steps) => database.store.migrate_down(steps).await?,
+        }
+        database.close().await
+    };
+    StopSignals::listen()?.unless(migrating).await.unwrap_or(Ok(()))
 }
 
 async fn run(config: Config, role: Role) -> anyhow::Result<()> {
     config.log_summary();
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let mut stop_signals = StopSignals::listen()?;
     let recorder = metrics::install()?;
     let embedders = embedders(&config)?;
-    let (postgres, store) = open_database(&config).await?;
-    store.migrate().await?;
-    let app = Arc::new(App { config, store, signals: Signals::default(), embedders });
+    let Some(database) = stop_signals.unless(Database::open_migrated(&config)).await else { return Ok(()) };
+    let database = database?;
+    let app = Arc::new(App { config, store: database.store.clone(), signals: Signals::default(), embedders });
 
     let listener = http::listen(&app).await?;
     let address = listener.local_addr()?;
     let stop = CancellationToken::new();
     let mut tasks = Tasks::default();
     let server = Server::new(app.clone(), recorder.clone(), stop.clone());
-    let router = if role == Role::Api { server.router() } else { server.operations_router() };
-    let grace = app.config.http.shutdown_grace;
+    let router = if role == Role::Api { server.clone().router() } else { server.clone().operations_router() };
     tasks.spawn("bell", app.store.bell().clone().keep_ringing(app.store.clone()));
     tasks.spawn("signals", app.signals.clone().listen(app.store.clone()));
+    tasks.spawn("disk", disk::keep_looking(app.store.clone()));
     tasks.spawn("metrics", metrics::keep(app.clone(), recorder));
     if app.config.queue.workers > 0 {
         app.spawn_workers(&mut tasks, &stop);
     }
-    tasks.spawn_draining("http", http::serve(listener, router, stop.clone(), grace));
+    tasks.spawn_draining("http", http::serve(listener, server, router));
     tracing::info!("ready: http://{address}");
 
     let cause = tokio::select! {
-        _ = interrupt.recv() => None,
-        _ = terminate.recv() => None,
+        () = stop_signals.received() => None,
         cause = tasks.first_end() => Some(cause),
-        died = died(postgres.as_ref()) => Some(died),
+        // Whatever is under way has lost what it stands on: nothing is waited for.
+        died = database.died() => return Err(died),
     };
     tracing::info!("stopping");
     stop.cancel();
-    tasks.stop().await;
-    app.store.close().await;
-    let stopped = stop_database(postgres).await;
-    cause.map_or(stopped, Err)
-}
-
-/// The embedded server where no other is configured.
-async fn open_database(config: &Config) -> anyhow::Result<(Option<Postgres>, Store)> {
-    if let Some(url) = &config.database.url {
-        return Ok((None, Store::connect(&config.database, url.expose()).await?));
-    }
-    let settings = ServerSettings {
-        runtime_dir: config.runtime_dir.clone(),
-        port: config.database.server_port,
-        ..ServerSettings::new(&config.data_dir)
+    let grace = app.config.http.shutdown_grace;
+    let in_order = async {
+        tokio::select! {
+            () = tasks.stop() => Ok(()),
+            died = database.died() => Err(died),
+        }
     };
-    let postgres = Postgres::start(settings).await?;
-    tracing::info!(data_dir = %config.data_dir.display(), "embedded PostgreSQL runs");
-    let store = Store::connect(&config.database, postgres.url()).await?;
-    Ok((Some(postgres), store))
-}
-
-async fn stop_database(postgres: Option<Postgres>) -> anyhow::Result<()> {
-    match postgres {
-        Some(postgres) => postgres.stop().await.context("could not stop the embedded PostgreSQL"),
-        None => Ok(()),
+    match tokio::time::timeout(grace + LAST_WORDS, in_order).await {
+        Ok(stopped) => stopped?,
+        Err(_) => tracing::warn!("some work did not end within the grace and is given up"),
     }
-}
-
-/// Resolves when the embedded server ends by itself.
-async fn died(postgres: Option<&Postgres>) -> anyhow::Error {
-    match postgres {
-        Some(postgres) => postgres.exited().await.into(),
-        None => std::future::pending().await,
-    }
+    let closed = database.close().await;
+    cause.map_or(closed, Err)
 }
 
 /// The models of this process. Without the packaged model the process serves collections with vectors of their own; a

@@ -5,6 +5,7 @@ use std::pin::Pin;
 
 use tokio::task::JoinSet;
 
+use crate::causes::warn_of;
 use crate::error::Result;
 
 type Ending = (&'static str, Result<()>);
@@ -53,7 +54,7 @@ impl Tasks {
     pub async fn stop(mut self) {
         while let Some(ended) = self.draining.join_next().await {
             if let Ok((name, Err(error))) = ended {
-                tracing::warn!(task = name, cause = ?error.cause, "{error}");
+                warn_of!(error, task = name);
             }
         }
         self.background.shutdown().await;

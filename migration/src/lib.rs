@@ -55,6 +55,7 @@ mod m0022_schedules;
 mod m0023_leaders;
 mod m0024_cancelled_documents;
 mod m0025_job_rules;
+mod m0026_document_sources;
 
 /// All migrations in order.
 pub struct Migrator;
@@ -87,6 +88,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0023_leaders::Migration),
             Box::new(m0024_cancelled_documents::Migration),
             Box::new(m0025_job_rules::Migration),
+            Box::new(m0026_document_sources::Migration),
         ]
     }
 }

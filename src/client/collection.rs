@@ -9,9 +9,15 @@ use super::terminal::plain;
 
 /// How many collections are named where the wanted one is not there: one screen line.
 const KNOWN_SHOWN: usize = 10;
+/// How many are looked through for a name like the wanted one: beyond that it would take noticeably long.
+const KNOWN_READ: usize = 1_000;
+/// How many are asked for at once: what a server gives by default.
+const PAGE: usize = 100;
 
 const BY_NAME: &str = "query($name: String!) { collectionByName(name: $name) { id } }";
-const KNOWN: &str = "query($first: Int!) { collections(first: $first) { edges { node { name } } } }";
+const KNOWN: &str = "query($first: Int!, $after: String) { collections(first: $first, after: $after) {
+    edges { node { name } } pageInfo { hasNextPage endCursor }
+} }";
 const CREATE: &str =
     "mutation($input: CreateCollectionInput!) { createCollection(input: $input) { collection { id } } }";
 
@@ -20,11 +26,18 @@ struct Id {
     id: String,
 }
 
-/// Id of the collection of that name; [`ClientError::NoCollection`] names those there are.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PageInfo {
+    pub has_next_page: bool,
+    pub end_cursor: Option<String>,
+}
+
+/// Id of the collection of that name; [`ClientError::NoCollection`] names the one that may be meant, or those there are.
 pub(super) async fn find(server: &Server, name: &str) -> Result<String, ClientError> {
     match look_up(server, name).await? {
         Some(id) => Ok(id),
-        None => Err(no_collection(server, name, known(server).await?)),
+        None => Err(no_collection(server, name, known(server).await.ok().as_deref())),
     }
 }
 
@@ -64,14 +77,17 @@ async fn create(server: &Server, name: &str) -> Result<String, ClientError> {
     Ok(data.create_collection.collection.id)
 }
 
+/// Names of the collections, at most about [`KNOWN_READ`].
 async fn known(server: &Server) -> Result<Vec<String>, ClientError> {
     #[derive(Deserialize)]
     struct Data {
         collections: Page,
     }
     #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
     struct Page {
         edges: Vec<Edge>,
+        page_info: PageInfo,
     }
     #[derive(Deserialize)]
     struct Edge {
@@ -81,14 +97,73 @@ async fn known(server: &Server) -> Result<Vec<String>, ClientError> {
     struct Named {
         name: String,
     }
-    let data: Data = server.ask(KNOWN, json!({ "first": KNOWN_SHOWN })).await?;
-    Ok(data.collections.edges.into_iter().map(|edge| edge.node.name).collect())
+    let (mut names, mut after) = (Vec::new(), None);
+    while names.len() < KNOWN_READ {
+        let data: Data = server.ask(KNOWN, json!({ "first": PAGE, "after": after })).await?;
+        names.extend(data.collections.edges.into_iter().map(|edge| edge.node.name));
+        let PageInfo { has_next_page, end_cursor } = data.collections.page_info;
+        after = end_cursor.filter(|_| has_next_page);
+        if after.is_none() {
+            break;
+        }
+    }
+    Ok(names)
 }
 
-fn no_collection(server: &Server, name: &str, known: Vec<String>) -> ClientError {
-    let known = match known.as_slice() {
-        [] => "there is none yet; `vectorforge ingest PATH --collection NAME` makes one".to_owned(),
-        names => format!("there are {}", names.iter().map(|name| plain(name)).collect::<Vec<_>>().join(", ")),
+fn no_collection(server: &Server, name: &str, known: Option<&[String]>) -> ClientError {
+    let create = "to make a new one, `vectorforge ingest` takes --create";
+    let advice = match known {
+        // The names only help: a server that gives fewer at once than are asked for gives none.
+        None => create.to_owned(),
+        Some([]) => "there is none yet; `vectorforge ingest PATH --collection NAME --create` makes one".to_owned(),
+        Some(known) => match nearest(name, known) {
+            Some(near) => format!("did you mean {near:?}? Otherwise, {create}"),
+            None => format!("there are {}; {create}", listed(known)),
+        },
     };
-    ClientError::NoCollection { name: plain(name), url: server.url.to_string(), known }
+    ClientError::NoCollection { name: plain(name), url: server.url.to_string(), advice }
+}
+
+fn listed(known: &[String]) -> String {
+    let shown: Vec<_> = known.iter().take(KNOWN_SHOWN).map(|name| format!("{:?}", plain(name))).collect();
+    let more = known.len().saturating_sub(KNOWN_SHOWN);
+    if more > 0 { format!("{} and {more} more", shown.join(", ")) } else { shown.join(", ") }
+}
+
+/// The known name that is fewest edits away from what was typed, whatever its case; none where more than a third of it
+/// would have to change.
+fn nearest(name: &str, known: &[String]) -> Option<String> {
+    let typed = name.trim().to_lowercase();
+    let distance = |known: &String| strsim::damerau_levenshtein(&typed, &known.trim().to_lowercase());
+    let near = known.iter().min_by_key(|known| distance(known))?;
+    let most = typed.chars().count().div_ceil(3);
+    (distance(near) <= most).then(|| plain(near))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_of_the_finger_is_told_from_another_name() {
+        let known = ["name", "handbook", "Team notes", "日本語"].map(str::to_owned);
+        for (typed, near) in [
+            ("nmae", Some("name")),
+            ("NAME", Some("name")),
+            ("handbok", Some("handbook")),
+            ("team-notes", Some("Team notes")),
+            ("日本", Some("日本語")),
+            ("x", None),
+            ("invoices", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(typed, &known).as_deref(), near, "{typed:?}");
+        }
+    }
+
+    #[test]
+    fn many_names_are_cut_to_a_line() {
+        let known: Vec<_> = (0..12).map(|n| format!("c{n}")).collect();
+        assert!(listed(&known).ends_with("\"c9\" and 2 more"), "{}", listed(&known));
+    }
 }

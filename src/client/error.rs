@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::answer::Refusal;
+use crate::output;
 
 /// Why a command failed. `Display` is one sentence that says what to do where something can be done; text that came
 /// from the server or from file names holds no control characters.
@@ -78,15 +79,21 @@ pub enum ClientError {
         /// What was there instead.
         found: String,
     },
+    /// `--prune` was given, and it would have been guesswork.
+    #[error("nothing was pruned: {why}")]
+    NotPruned {
+        /// Why.
+        why: &'static str,
+    },
     /// The collection is not there and was not to be made.
-    #[error("no collection {name:?} at {url}: {known}")]
+    #[error("no collection {name:?} at {url}: {advice}")]
     NoCollection {
         /// As given.
         name: String,
         /// Address of the server.
         url: String,
-        /// Which ones there are, or how to make one.
-        known: String,
+        /// Which one may be meant, which there are, or how to make one.
+        advice: String,
     },
     /// The progress of runs could not be followed to the end.
     #[error(
@@ -99,6 +106,9 @@ pub enum ClientError {
         /// What the last try met.
         cause: String,
     },
+    /// What came of it could not be printed.
+    #[error(transparent)]
+    Unprinted(#[from] output::Lost),
     /// Ctrl-C.
     #[error("interrupted: {advice}")]
     Interrupted {
@@ -108,6 +118,26 @@ pub enum ClientError {
 }
 
 impl ClientError {
+    /// The exit code of a command that fails so: 130 for an interrupted one, as shells count it.
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Interrupted { .. } => 130,
+            _ => 1,
+        }
+    }
+
+    /// The same, saying also that `--prune` did nothing.
+    pub(super) fn unpruned(self) -> Self {
+        match self {
+            Self::NothingToIngest { found } => {
+                let found = format!("{found}; nothing was pruned either: a folder that is not mounted looks the same");
+                Self::NothingToIngest { found }
+            }
+            other => other,
+        }
+    }
+
     /// Whether the request certainly changed nothing at the server, and the same may succeed in a moment.
     pub(super) fn is_passing(&self) -> bool {
         match self {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::ServerOptions;
 use super::error::ClientError;
 use super::server::{Server, ServerUrl, told};
-use super::terminal::print;
+use crate::output::print;
 
 /// Longest wait: below the 30 s after which container engines give a check up.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -24,8 +24,7 @@ pub struct HealthOptions {
 /// [`ClientError::NotReady`] where it says that it is not, else why it could not be asked.
 pub async fn health(options: HealthOptions) -> Result<(), ClientError> {
     let url = check(options).await?;
-    print(&format_args!("the server at {url} is ready\n"));
-    Ok(())
+    Ok(print(&format_args!("the server at {url} is ready\n"))?)
 }
 
 /// Address of a server that is ready.

@@ -1,7 +1,7 @@
 //! The command-line client of a running server: `ingest`, `search` and `health`.
 //!
 //! It speaks GraphQL over HTTP and, for progress, over one WebSocket (`graphql-transport-ws`), as any other client
-//! would: it never touches the database, and of the server's code it uses nothing but the table of file extensions.
+//! would: it never touches the database, and of the server's code it uses nothing but the tables that tell formats.
 
 mod answer;
 mod collection;

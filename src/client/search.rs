@@ -7,8 +7,9 @@ use serde_json::{Value as Json, json};
 
 use super::error::ClientError;
 use super::server::Server;
-use super::terminal::{plain, print, snippet};
+use super::terminal::{plain, snippet};
 use super::{ServerOptions, collection};
+use crate::output::print;
 
 /// Length of a hit's snippet, in characters: three lines of a terminal.
 const SNIPPET_CHARS: usize = 240;
@@ -46,9 +47,9 @@ pub async fn search(options: SearchOptions) -> Result<(), ClientError> {
     let as_json = options.json;
     let answer = ask(options).await?;
     if as_json {
-        print(&format_args!("{}\n", terminal_json(&answer.raw)));
+        print(&format_args!("{}\n", terminal_json(&answer.raw)))?;
     } else {
-        print(&answer.found);
+        print(&answer.found)?;
     }
     Ok(())
 }

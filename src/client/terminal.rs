@@ -1,7 +1,4 @@
-//! Text that is safe to show on a terminal, and showing it.
-
-use std::fmt;
-use std::io::{self, Write};
+//! Text that is safe to show on a terminal.
 
 /// `text` on one line without what a terminal would obey: control characters and those that turn the writing direction
 /// go, so that a document cannot move the cursor, set the window's title, or show words in another order than they
@@ -21,16 +18,6 @@ pub(super) fn snippet(text: &str, limit: usize) -> String {
     match collapsed.char_indices().nth(limit) {
         Some((end, _)) => format!("{}…", collapsed[..end].trim_end()),
         None => collapsed,
-    }
-}
-
-/// Writes to standard output. A reader that has gone (`| head`) is no fault of the command.
-pub(super) fn print(what: &impl fmt::Display) {
-    let mut out = io::stdout().lock();
-    if let Err(error) = write!(out, "{what}").and_then(|()| out.flush())
-        && error.kind() != io::ErrorKind::BrokenPipe
-    {
-        eprintln!("cannot write to standard output: {error}");
     }
 }
 

@@ -49,12 +49,12 @@ pub async fn create(app: &App, tenant: TenantId, asked: CreateCollection) -> Res
     let longest = model.as_ref().and_then(|model| app.embedders.find(model)?.longest_chunk());
     let chunking = match asked.chunking {
         Some(chunking) => chunking,
-        None => default_chunking(app).within(longest),
+        None => default_chunking(app).applied(longest),
     };
     if let Err(faults) = chunking.check() {
         let fault = &faults[0];
         let field = format!("input.chunking.{}", fault.field);
-        return Err(Error::input(field, &fault.message, "chunk settings that hold together"));
+        return Err(Error::input(field, &fault.got, &*fault.expected));
     }
     if let Some(longest) = longest
         && chunking.unit == Unit::Tokens

@@ -11,6 +11,7 @@ use crate::app::App;
 use crate::error::Result;
 use crate::queue::{ActiveJob, Handler, StepEnd, payload};
 use crate::search;
+use crate::store::listen::{EVERYONE, JOB_EVENTS_CHANNEL, RUNS_CHANNEL};
 use crate::store::{Doing, TenantId, collections, jobs, purge, schedules};
 
 /// Kind of the job.
@@ -32,6 +33,9 @@ pub async fn delete(app: &App, tenant: TenantId, id: Uuid) -> Result<bool> {
     // First: one that is just firing is waited for, so that its job is seen.
     schedules::delete_of_collection(&tx, id).await?;
     jobs::cancel_of_collection(&tx, id).await?;
+    // Who follows one of its runs or jobs comes to the end.
+    tx.ring(RUNS_CHANNEL, EVERYONE);
+    tx.ring(JOB_EVENTS_CHANNEL, EVERYONE);
     let payload = serde_json::to_value(Payload { collection_id: id }).expect("a payload of ids is JSON");
     // Not the collection's own: the job that removes a collection's jobs must not be one of them.
     let job = jobs::NewJob::new(search::QUEUE, KIND, (VERSION, payload), app.config.queue.max_attempts, app.now());

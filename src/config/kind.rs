@@ -7,15 +7,20 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use sqlx::postgres::PgConnectOptions;
 use tracing_subscriber::EnvFilter;
 
 use super::choice::{Choice, by_name};
 use super::machine::Machine;
 use super::secret::{Secret, SecretUrl};
+use crate::http::{HostRule, Origin};
 use crate::schedule::Cron;
 
 /// Stands between the paths of a list.
 const PATH_SEPARATOR: char = ':';
+
+/// Stands between the hosts and origins of a list.
+const NAME_SEPARATOR: char = ',';
 
 /// How a value may be shown to people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -226,6 +231,22 @@ pub(super) fn host() -> Kind<String> {
     Kind::new("an IP address or a host name, without a port", parse, same)
 }
 
+/// Hosts by which a server is asked.
+pub(super) fn hosts() -> Kind<Vec<HostRule>> {
+    let expected = "hosts such as search.example.org or 10.0.0.7:8000, separated by commas; * for any";
+    Kind::new(expected, |text| listed(text, HostRule::parse), same)
+}
+
+/// Origins of web pages.
+pub(super) fn origins() -> Kind<Vec<Origin>> {
+    let expected = "origins such as https://app.example.org, separated by commas";
+    Kind::new(expected, |text| listed(text, Origin::parse), same)
+}
+
+fn listed<T>(text: &str, parse: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
+    text.split(NAME_SEPARATOR).map(|name| parse(name.trim())).collect()
+}
+
 /// Filter directives as `RUST_LOG` has them.
 pub(super) fn log_filter() -> Kind<String> {
     let is_filter = |text: &str| EnvFilter::builder().parse(text).is_ok();
@@ -244,6 +265,15 @@ pub(super) fn secret() -> Kind<Secret> {
     let is_secret = |text: &str| !text.trim().is_empty() && !text.chars().any(char::is_control);
     let parse = move |text: &str| is_secret(text).then(|| Secret::new(text));
     Kind::new("a text that is not blank and has no line breaks", parse, same).privacy(Privacy::Secret)
+}
+
+/// A URL of PostgreSQL that the driver understands, its port and `sslmode` included: what it cannot read it would only
+/// refuse at each attempt to connect.
+pub(super) fn database_url() -> Kind<SecretUrl> {
+    const EXPECTED: &str = "a URL such as postgres://user:password@host:5432/database?sslmode=require";
+    let Kind { parse, build, rule } = secret_url(&["postgres", "postgresql"], EXPECTED);
+    let is_understood = |url: &SecretUrl| url.expose().parse::<PgConnectOptions>().is_ok_and(|it| it.get_port() != 0);
+    Kind { parse: Box::new(move |text| parse(text).filter(is_understood)), build, rule }
 }
 
 /// A URL with one of these schemes and something after it.

@@ -46,7 +46,7 @@ impl Config {
 
     fn require_consistency(&self, reader: &mut Reader<'_>) {
         let Self { chunking, queue, schedule, index, .. } = self;
-        reader.require(chunking.overlap < chunking.size, "chunking.overlap", "less than", "chunking.size");
+        reader.require(chunking.overlap <= chunking.size / 2, "chunking.overlap", "at most half of", "chunking.size");
         let twice_the_heartbeat = queue.heartbeat * 2;
         reader.require(twice_the_heartbeat < queue.lease, "queue.heartbeat_ms", "less than half of", "queue.lease_ms");
         reader.require(

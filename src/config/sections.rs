@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use super::choice::{LlmProvider, LogFormat, LogLevel};
 use super::kind::{
-    bytes, choice, cron, decimal, flag, host, log_filter, millis, path, paths, port, prompt, seconds, secret,
-    secret_url, whole,
+    bytes, choice, cron, database_url, decimal, flag, host, hosts, log_filter, millis, origins, path, paths, port,
+    prompt, seconds, secret, secret_url, whole,
 };
 use super::machine::Machine;
 use super::reader::{Reader, settings};
 use super::secret::{Secret, SecretUrl};
+use crate::http::{HostRule, Origin};
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
@@ -85,28 +86,87 @@ settings! {
         pub host: String = host().or("127.0.0.1"),
         /// TCP port to listen on.
         pub port: u16 = port().alias(&["PORT"]).or(8_000_u16),
+        /// Hosts by which the API and its page may be asked, besides localhost, the addresses of loopback and `http.host`; so no
+        /// page whose name is made to mean this machine gets in. Health and metrics answer under any name.
+        pub allowed_hosts: Vec<HostRule> = hosts().or_empty(),
+        /// Origins of web pages that may use the API, besides its own (CORS). Whoever serves a page there can do everything.
+        pub allowed_origins: Vec<Origin> = origins().or_empty(),
+        /// Time for which browsers remember what pages of allowed origins may send; what is allowed changes rarely.
+        pub cors_max_age: Duration = seconds(0..=DAY_S).or(600_u64),
         /// Longest request body; room for a few documents as multipart uploads.
         pub body_limit_bytes: usize = bytes(KIB..=GIB).or(64 * MIB),
+        /// Most JSON values in a request; each takes some seventy bytes, however short it is written.
+        pub json_values_limit: usize = whole("values", 1_000..=1_000_000_000).or(2_000_000_usize),
         /// Longest time to answer a request; subscriptions are not bound by it.
         pub request_timeout: Duration = millis(1..=HOUR_MS).or(30 * SECOND_MS),
         /// Time that open requests get to end at shutdown; Kubernetes kills after 30 s.
         pub shutdown_grace: Duration = millis(0..=HOUR_MS).or(10 * SECOND_MS),
+        /// Connections open at once: the WebSockets, and 2,000 for requests. What comes beyond is told so, or waits.
+        pub connection_limit: usize = whole("connections", 1..=1_000_000).or(12_000_usize),
+        /// Time in which a request's head must arrive; clients send it in one piece.
+        pub head_timeout: Duration = millis(1..=HOUR_MS).or(10 * SECOND_MS),
+        /// Time that a connection may stay open between two requests; above the 60 s of proxies, so that they close first.
+        pub idle_timeout: Duration = millis(1..=HOUR_MS).or(75 * SECOND_MS),
+        /// Longest time in which a client takes nothing of what is sent to it; answers that wait for it cost memory.
+        pub stall_timeout: Duration = millis(1..=HOUR_MS).or(30 * SECOND_MS),
         /// Time in which a WebSocket client must send `connection_init`; idle sockets cost memory.
         pub websocket_init_timeout: Duration = millis(1..=HOUR_MS).or(10 * SECOND_MS),
         /// Time between pings on a quiet WebSocket; below the 60 s after which proxies drop a connection.
         pub websocket_keepalive: Duration = millis(1..=HOUR_MS).or(15 * SECOND_MS),
         /// WebSockets open at once; bounds the memory that clients can take.
         pub websocket_limit: usize = whole("connections", 0..=1_000_000).or(10_000_usize),
+        /// WebSockets of one client address, so that one cannot take all places; 0 for no limit, as behind a proxy that
+        /// is the address of everybody.
+        pub websocket_client_limit: usize = whole("connections", 0..=1_000_000).or(5_000_usize),
+        /// Longest message from a WebSocket client; operations are small, documents do not come this way.
+        pub websocket_message_limit_bytes: usize = bytes(KIB..=GIB).or(MIB),
+        /// Operations that run at once on one WebSocket, mostly subscriptions; far above what a page shows.
+        pub subscription_limit: usize = whole("operations", 1..=1_000_000).or(100_usize),
+        /// The same over all WebSockets of one client address; 0 for no limit.
+        pub subscription_client_limit: usize = whole("operations", 0..=1_000_000).or(10_000_usize),
     }
 }
 
 settings! {
     /// Limits on one GraphQL operation.
     pub struct GraphqlSettings["graphql"] {
+        /// Longest text of a document: hand-written and generated ones are far shorter, and long values come as variables.
+        pub query_limit_bytes: usize = bytes(KIB..=MIB).or(64 * KIB),
+        /// Most words and signs of a document; introspection by common tools has about 400.
+        pub tokens_limit: usize = whole("tokens", 100..=1_000_000).or(15_000_usize),
+        /// Longest name in a document; the longest generated ones stay below it. Errors repeat names.
+        pub name_limit_bytes: usize = bytes(64..=4 * KIB).or(255_usize),
+        /// Deepest nesting of brackets, and of braces once fragments are written out: each level takes stack.
+        pub nesting_limit: usize = whole("levels", 8..=128).or(64_usize),
+        /// Most operations of a document: tools send all tabs of an editor at once.
+        pub operations_limit: usize = whole("operations", 1..=10_000).or(100_usize),
+        /// Most fragments that a document defines; each component of a frontend brings its own.
+        pub fragments_limit: usize = whole("fragments", 1..=10_000).or(500_usize),
+        /// Most variables that the operations of a document declare.
+        pub variables_limit: usize = whole("variables", 1..=10_000).or(250_usize),
+        /// Most fields of a document with fragments written out, each operation and each fragment by itself.
+        pub fields_limit: usize = whole("fields", 1..=1_000_000).or(10_000_usize),
+        /// Most places of fragments, named or not, once those within them are written out too.
+        pub spreads_limit: usize = whole("places", 1..=1_000_000).or(2_000_usize),
+        /// Most renamed fields, with fragments written out: one request shall not be hundreds.
+        pub aliases_limit: usize = whole("aliases", 1..=1_000_000).or(250_usize),
+        /// Most fields of an operation itself; those of a query run at once, over one pool of connections.
+        pub root_fields_limit: usize = whole("fields", 1..=10_000).or(50_usize),
+        /// Most directives, with fragments written out.
+        pub directives_limit: usize = whole("directives", 1..=1_000_000).or(1_000_usize),
+        /// Most values that introspection may give; the whole schema, as editors read it, must fit.
+        pub introspection_limit: usize = whole("values", 100..=10_000_000).or(20_000_usize),
+        /// Most steps that validation may take, counted before: parts of the document with fragments written out, and
+        /// pairs of them that are compared.
+        pub steps_limit: usize = whole("steps", 1_000..=100_000_000).or(200_000_usize),
         /// Deepest nesting of fields; introspection by common tools, the deepest usual query, must still fit.
         pub depth_limit: usize = whole("levels", 1..=1_000).or(16_usize),
         /// Highest complexity, counted as fields times the rows asked for.
         pub complexity_limit: usize = whole("points", 1..=10_000_000).or(20_000_usize),
+        /// Largest data of an answer as JSON; room for the text of a few documents of the largest kind.
+        pub answer_limit_bytes: usize = bytes(KIB..=GIB).or(32 * MIB),
+        /// Most errors of an answer; nobody reads more, and one mistake may give thousands.
+        pub errors_limit: usize = whole("errors", 1..=10_000).or(50_usize),
         /// Most rows on a page of a connection.
         pub page_limit: usize = whole("rows", 1..=10_000).or(100_usize),
         /// Rows up to which long lists are counted: of a million jobs nobody needs the last digit.
@@ -120,14 +180,14 @@ settings! {
     /// PostgreSQL.
     pub struct DatabaseSettings["database"] {
         /// The database to use; where it is not given, the process runs a PostgreSQL of its own in the data directory.
-        pub url: Option<SecretUrl> = secret_url(
-            &["postgres", "postgresql"],
-            "a URL such as postgres://user:password@host/database",
-        ).alias(&["DATABASE_URL"]).optional(),
+        pub url: Option<SecretUrl> = database_url().alias(&["DATABASE_URL"]).optional(),
         /// Connections kept open; a few per core serve most loads. One listens for signals, and a migration needs two.
         pub pool_size: u32 = whole("connections", 3..=10_000).or(10_u32),
         /// Connections that may be opened beyond the pool's size under load.
         pub pool_overflow: u32 = whole("connections", 0..=10_000).or(10_u32),
+        /// Connections of the pool that subscriptions use at once, however many there are; one that listens and one for the
+        /// rest are always left. What many follow is read once, so that two keep up with a busy queue.
+        pub subscription_share: u32 = whole("connections", 1..=10_000).or(2_u32),
         /// Longest wait for a free connection; then the request is refused instead of piling up.
         pub acquire_timeout: Duration = millis(1..=HOUR_MS).or(5 * SECOND_MS),
         /// Age at which a connection is replaced, so that failovers and leaks heal.
@@ -187,7 +247,7 @@ settings! {
     pub struct ChunkingSettings["chunking"] {
         /// Longest chunk; a little under the 256 tokens that the local model reads.
         pub size: usize = whole("tokens", 1..=1_000_000).or(240_usize),
-        /// Tokens that neighbouring chunks share, so that no sentence is lost at a cut; less than the size.
+        /// Tokens that neighbouring chunks share, so that no sentence is lost at a cut; at most half of the size.
         pub overlap: usize = whole("tokens", 0..=1_000_000).or(32_usize),
     }
 }
@@ -421,6 +481,9 @@ settings! {
         pub poll: Duration = millis(10..=HOUR_MS).or(5 * SECOND_MS),
         /// Shortest time between two states of a queue: faster than people read, rare enough for a busy queue.
         pub queue_interval: Duration = millis(1..=MINUTE_MS).or(250_u64),
+        /// Newest events of a run or job that are kept for those who follow it; who is further behind reads them from the
+        /// database. A second of a busy run, in about half a megabyte.
+        pub ring_limit: usize = whole("events", 1..=1_000_000).or(1_000_usize),
     }
 }
 
@@ -429,5 +492,7 @@ settings! {
     pub struct HealthSettings["health"] {
         /// Longest time of one probe; then it counts as failed.
         pub probe_timeout: Duration = millis(1..=10 * MINUTE_MS).or(5 * SECOND_MS),
+        /// Room in the data directory of the embedded database below which readiness warns; time to act before it is full.
+        pub free_bytes: u64 = whole("bytes", 0..=1_000_000_000_000_000).or(1_000_000_000_u64),
     }
 }

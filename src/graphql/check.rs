@@ -1,5 +1,6 @@
 //! The shape of input: lengths, NUL bytes, JSON objects, page sizes.
 
+use percent_encoding::percent_decode_str;
 use serde_json::Value as Json;
 
 use crate::error::{Code, Error, Result};
@@ -34,6 +35,19 @@ pub fn optional_text(field: &str, value: Option<String>, least: usize, most: usi
     value.map(|value| text(field, value, least, most)).transpose()
 }
 
+/// A source URI of at least `least` and at most [`URI_LIMIT`] characters, where something was given. What counts is what
+/// its writer wrote: a character that is percent-encoded is one, though it takes up to twelve.
+pub fn optional_uri(field: &str, value: Option<String>, least: usize) -> Result<Option<String>> {
+    let Some(value) = value else { return Ok(None) };
+    let written = percent_decode_str(&value).decode_utf8_lossy().chars().count();
+    if written > URI_LIMIT {
+        let expected = format!("{least} to {URI_LIMIT} characters, without NUL");
+        return Err(Error::input(field, format!("{written} characters"), expected));
+    }
+    let most = value.chars().count().max(URI_LIMIT);
+    text(field, value, least, most).map(Some)
+}
+
 /// A JSON object of at most `limit` bytes without NUL in any string.
 pub fn object(field: &str, value: Json, limit: usize) -> Result<Json> {
     if !value.is_object() {
@@ -43,6 +57,10 @@ pub fn object(field: &str, value: Json, limit: usize) -> Result<Json> {
     if text.len() > limit {
         let got = format!("{} bytes", text.len());
         return Err(Error::refused(Code::PayloadTooLarge, field, got, format!("at most {limit} bytes of JSON")));
+    }
+    if let Some((path, number)) = rounded(&value) {
+        let field = format!("{field}.{path}");
+        return Err(Error::input(field, number, "a number from -2^63 up to below 2^64; larger ones as a text"));
     }
     if has_nul(&value) {
         return Err(Error::input(field, "a text with a NUL byte", "JSON without NUL"));
@@ -54,6 +72,29 @@ pub fn object(field: &str, value: Json, limit: usize) -> Result<Json> {
 pub fn optional_object(field: &str, value: Option<Json>, limit: usize) -> Result<Option<Json>> {
     value.map(|value| object(field, value, limit)).transpose()
 }
+
+/// The first number that may have been an integer which nothing here holds exactly: it came as the nearest floating-point
+/// number, and as such may be a whole one too.
+fn rounded(value: &Json) -> Option<(String, f64)> {
+    let below = |place: String, value: &Json| {
+        let (path, number) = rounded(value)?;
+        Some((if path.is_empty() { place } else { format!("{place}.{path}") }, number))
+    };
+    match value {
+        Json::Number(number) => {
+            let number = number.as_f64().filter(|_| number.is_f64())?;
+            (number >= U64_END || number <= I64_START).then(|| (String::new(), number))
+        }
+        Json::Array(items) => items.iter().enumerate().find_map(|(index, item)| below(index.to_string(), item)),
+        Json::Object(fields) => fields.iter().find_map(|(name, value)| below(name.clone(), value)),
+        _ => None,
+    }
+}
+
+/// 2^64: from there on integers came as floating-point numbers.
+const U64_END: f64 = 18_446_744_073_709_551_616.0;
+/// -2^63, which itself comes as an integer where it was written as one.
+const I64_START: f64 = -9_223_372_036_854_775_808.0;
 
 fn has_nul(value: &Json) -> bool {
     match value {
@@ -94,6 +135,19 @@ mod tests {
     }
 
     #[test]
+    fn a_source_uri_is_as_long_as_its_writer_wrote_it() {
+        let uri = |path: &str| optional_uri("input.sourceUri", Some(format!("file:///{path}")), 1);
+        let encoded = |n| "%E6%97%A5".repeat(n);
+        for path in [&*"日".repeat(2_040), &encoded(2_040), &"a".repeat(2_040)] {
+            assert!(uri(path).is_ok(), "{} bytes", path.len());
+        }
+        for path in [&*"日".repeat(2_041), &encoded(2_041), &"a".repeat(2_041), &"%80".repeat(2_041), "a\0b"] {
+            assert_eq!(uri(path).expect_err(path).field.as_deref(), Some("input.sourceUri"));
+        }
+        assert!(optional_uri("sourceUri", Some(" ".to_owned()), 1).is_err());
+    }
+
+    #[test]
     fn only_a_json_object_of_bounded_size_without_nul_is_metadata() {
         for value in
             [json!([]), json!("x"), json!(null), json!({"a": ["\0"]}), json!({"\0": 1}), json!({"a": "x".repeat(99)})]
@@ -101,6 +155,19 @@ mod tests {
             assert!(object("input.metadata", value.clone(), 64).is_err(), "{value}");
         }
         assert!(object("input.metadata", json!({"a": {"b": [1, "x"]}}), 64).is_ok());
+    }
+
+    #[test]
+    fn an_integer_that_was_rounded_is_refused_by_its_place() {
+        for number in ["18446744073709551616", "-9223372036854775809", "1e300", "-1e19"] {
+            let value = serde_json::from_str(&format!("{{\"a\": [0, {{\"b\": {number}}}]}}")).expect("it is JSON");
+            let error = object("input.metadata", value, 100).expect_err(number);
+            assert_eq!(error.field.as_deref(), Some("input.metadata.a.1.b"), "{number}");
+        }
+        for number in ["18446744073709551615", "-9223372036854775808", "9007199254740993", "1.5e18", "1e-300", "-0.0"] {
+            let value = serde_json::from_str(&format!("{{\"a\": {number}}}")).expect("it is JSON");
+            assert!(object("input.metadata", value, 100).is_ok(), "{number}");
+        }
     }
 
     #[test]

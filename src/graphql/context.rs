@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_graphql::Context;
 use async_graphql::dataloader::DataLoader;
 
-use super::loader::RowLoader;
+use super::loader::{RowLoader, Rows};
 use crate::app::App;
 use crate::store::TenantId;
 
@@ -19,7 +19,7 @@ pub trait ContextExt {
     fn app(&self) -> &Arc<App>;
     /// Whose request it is.
     fn tenant(&self) -> TenantId;
-    /// The request's loaders.
+    /// The request's loader, or that of all subscriptions.
     fn loader(&self) -> &DataLoader<RowLoader>;
 }
 
@@ -33,6 +33,6 @@ impl ContextExt for Context<'_> {
     }
 
     fn loader(&self) -> &DataLoader<RowLoader> {
-        self.data_unchecked()
+        self.data_unchecked::<Rows>()
     }
 }

@@ -1,9 +1,10 @@
-//! Rows asked one by one and read in lists: a page costs a constant number of statements. Made anew for each request;
-//! nothing is kept between them.
+//! Rows asked one by one and read in lists: a page costs a constant number of statements. Made anew for each request,
+//! and once for all subscriptions of a tenant. No row is kept: who asks later reads it again.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_graphql::dataloader::{DataLoader, Loader};
 use uuid::Uuid;
@@ -12,6 +13,7 @@ use crate::app::App;
 use crate::error::{Error, Result};
 use crate::queue::wait::{self, Wait, WaitSettings, Waiting};
 use crate::store::collections::Totals;
+use crate::store::connect::{Share, Turn};
 use crate::store::documents::DocumentFilter;
 use crate::store::entity::{chunk, collection, document, embedding_space, ingestion_run, job};
 use crate::store::jobs::{AttemptRow, EventRow, StepRow};
@@ -22,11 +24,26 @@ use crate::store::{TenantId, chunks, collections, documents, embeddings, jobs, r
 pub struct RowLoader {
     app: Arc<App>,
     tenant: TenantId,
+    /// Where what is read must wait for its turn.
+    share: Option<Share>,
 }
 
-/// The loaders of one request.
-pub fn for_request(app: Arc<App>, tenant: TenantId) -> DataLoader<RowLoader> {
-    DataLoader::new(RowLoader { app, tenant }, tokio::spawn)
+/// What resolvers ask.
+pub type Rows = Arc<DataLoader<RowLoader>>;
+
+/// How long a subscription's question waits for others: those who follow the same ask within it, and none of them sees
+/// it.
+const GATHERING: Duration = Duration::from_millis(5);
+
+/// The loader of one request.
+pub fn for_request(app: Arc<App>, tenant: TenantId) -> Rows {
+    Arc::new(DataLoader::new(RowLoader { app, tenant, share: None }, tokio::spawn))
+}
+
+/// The loader of all subscriptions: it reads in their share of the connections.
+pub fn for_subscriptions(app: Arc<App>, tenant: TenantId) -> Rows {
+    let share = Some(app.store.subscriptions().clone());
+    Arc::new(DataLoader::new(RowLoader { app, tenant, share }, tokio::spawn).delay(GATHERING))
 }
 
 /// A key that one statement answers for many.
@@ -43,6 +60,7 @@ macro_rules! loads {
             async fn load(&self, keys: &[$key]) -> Result<HashMap<$key, $value>, Arc<Error>> {
                 let $loader = self;
                 let $ids: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
+                let _turn = self.turn().await;
                 let found: HashMap<Uuid, $value> = $read.await.map_err(Arc::new)?;
                 Ok(found.into_iter().map(|(id, value)| ($key(id), value)).collect())
             }
@@ -97,6 +115,14 @@ loads!(
 );
 
 impl RowLoader {
+    /// Held while a statement runs.
+    async fn turn(&self) -> Option<Turn<'_>> {
+        match &self.share {
+            Some(share) => Some(share.turn().await),
+            None => None,
+        }
+    }
+
     fn page_limit(&self) -> u64 {
         self.app.config.graphql.page_limit as u64
     }
@@ -116,6 +142,7 @@ impl Loader<WaitOf> for RowLoader {
     type Error = Arc<Error>;
 
     async fn load(&self, keys: &[WaitOf]) -> Result<HashMap<WaitOf, Wait>, Arc<Error>> {
+        let _turn = self.turn().await;
         let (store, config) = (&self.app.store, &self.app.config.queue);
         let settings = WaitSettings { lease: config.lease, position_limit: config.position_limit };
         let waiting: Vec<Waiting> = keys.iter().map(|key| key.0.clone()).collect();
@@ -144,6 +171,7 @@ impl Loader<EventPage> for RowLoader {
     type Error = Arc<Error>;
 
     async fn load(&self, keys: &[EventPage]) -> Result<HashMap<EventPage, Self::Value>, Arc<Error>> {
+        let _turn = self.turn().await;
         let mut found = HashMap::new();
         for ((after, limit), ids) in grouped(keys, |key| ((key.after, key.limit), key.job)) {
             let pages =
@@ -170,6 +198,7 @@ impl Loader<ChunkPage> for RowLoader {
     type Error = Arc<Error>;
 
     async fn load(&self, keys: &[ChunkPage]) -> Result<HashMap<ChunkPage, Self::Value>, Arc<Error>> {
+        let _turn = self.turn().await;
         let mut found = HashMap::new();
         for ((after, limit), documents) in grouped(keys, |key| ((key.after, key.limit), key.document)) {
             let pages =
@@ -198,6 +227,7 @@ impl Loader<DocumentPage> for RowLoader {
     type Error = Arc<Error>;
 
     async fn load(&self, keys: &[DocumentPage]) -> Result<HashMap<DocumentPage, Self::Value>, Arc<Error>> {
+        let _turn = self.turn().await;
         let mut found = HashMap::new();
         for (key, collections) in grouped(keys, |key| ((key.filter.clone(), key.after, key.limit), key.collection)) {
             let (filter, after, limit) = key;
@@ -227,6 +257,7 @@ impl Loader<VectorOf> for RowLoader {
     type Error = Arc<Error>;
 
     async fn load(&self, keys: &[VectorOf]) -> Result<HashMap<VectorOf, Vec<f32>>, Arc<Error>> {
+        let _turn = self.turn().await;
         let db = self.app.store.db();
         let groups = grouped(keys, |key| (key.collection, key.chunk));
         let collections: Vec<Uuid> = groups.iter().map(|(collection, _)| *collection).collect();
@@ -255,6 +286,7 @@ impl Loader<DocumentCount> for RowLoader {
     type Error = Arc<Error>;
 
     async fn load(&self, keys: &[DocumentCount]) -> Result<HashMap<DocumentCount, u64>, Arc<Error>> {
+        let _turn = self.turn().await;
         let mut found = HashMap::new();
         for (filter, collections) in grouped(keys, |key| (key.filter.clone(), key.collection)) {
             let counts = documents::counts(self.app.store.db(), &collections, &filter).await.map_err(Arc::new)?;

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use async_graphql::connection::{Connection, EmptyFields};
 use async_graphql::{Context, Description, ID, Object};
 use uuid::Uuid;
 
@@ -11,10 +10,12 @@ use super::context::ContextExt;
 use super::fault::{OrFault, Result};
 use super::limits::LimitQuery;
 use super::loader::{CollectionById, DocumentById, RunById};
-use super::page::{self, Cursor};
+use super::name;
+use super::page::{self, List, Place};
 use super::schedules::ScheduleQuery;
 use super::types::chunk::Chunk;
 use super::types::collection::{Collection, CollectionTotal, page_cost};
+use super::types::connection::Connection;
 use super::types::document::Document;
 use super::types::embedding_model::EmbeddingModel;
 use super::types::job::{Job, JobFilterInput, JobTotal};
@@ -26,7 +27,7 @@ use super::types::search::{SearchHit, SearchInfo, SearchInput, SearchPayload, Se
 use super::types::worker::Worker;
 use crate::id::{self, Kind};
 use crate::search;
-use crate::store::entity::{chunk, document};
+use crate::store::entity::{chunk, collection, document};
 use crate::store::{chunks, collections, documents, jobs, schedules, workers};
 
 /// Reading.
@@ -86,11 +87,9 @@ impl Query {
     async fn collection_by_name(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Its whole name, in the same case.")] name: String,
+        #[graphql(desc = "Its whole name, in the same case. White space at its ends does not count.")] name: String,
     ) -> Result<Option<Collection>> {
-        let name = check::text("name", name, 1, check::NAME_LIMIT).or_fault()?;
-        let found = collections::by_name(ctx.app().store.db(), ctx.tenant(), &name).await.or_fault()?;
-        Ok(found.map(Collection))
+        Ok(by_name(ctx, name).await.or_fault()?.map(Collection))
     }
 
     /// The collections in order of creation.
@@ -100,11 +99,12 @@ impl Query {
         ctx: &Context<'_>,
         #[graphql(default_with = "page::DEFAULT_FIRST", desc = "Collections on the page, 1-100.")] first: i32,
         #[graphql(desc = "Start after this cursor.")] after: Option<String>,
-    ) -> Result<Connection<String, Collection, CollectionTotal, EmptyFields>> {
+    ) -> Result<Connection<Collection, CollectionTotal>> {
         let (first, limit) = page::rows_to_read("first", first, ctx.app().config.graphql.page_limit).or_fault()?;
-        let cursor = page::id_after("after", after.as_deref()).or_fault()?;
+        let list = List::new("collections", &ctx.tenant());
+        let cursor = list.id_after("after", after.as_deref()).or_fault()?;
         let rows = collections::page(ctx.app().store.db(), ctx.tenant(), cursor, limit).await.or_fault()?;
-        Ok(page::connection(rows, first, cursor.is_some(), CollectionTotal, |row| Cursor::Id(row.id)))
+        Ok(list.page(rows, first, cursor.is_some(), CollectionTotal, |row| Place::Id(row.id)))
     }
 
     /// A document by its id; null where it is not there.
@@ -132,12 +132,13 @@ impl Query {
         #[graphql(desc = "Which; without it all.")] filter: Option<JobFilterInput>,
         #[graphql(default_with = "page::DEFAULT_FIRST", desc = "Jobs on the page, 1-100.")] first: i32,
         #[graphql(desc = "Start after this cursor.")] after: Option<String>,
-    ) -> Result<Connection<String, Job, JobTotal, EmptyFields>> {
+    ) -> Result<Connection<Job, JobTotal>> {
         let (first, limit) = page::rows_to_read("first", first, ctx.app().config.graphql.page_limit).or_fault()?;
-        let cursor = page::id_after("after", after.as_deref()).or_fault()?;
         let filter = filter.unwrap_or_default().checked(ctx, "filter").await.or_fault()?;
+        let list = List::new("jobs", &(ctx.tenant(), &filter));
+        let cursor = list.id_after("after", after.as_deref()).or_fault()?;
         let rows = jobs::page(ctx.app().store.db(), ctx.tenant(), &filter, cursor, limit).await.or_fault()?;
-        Ok(page::connection(rows, first, cursor.is_some(), JobTotal::of(filter), |row| Cursor::Id(row.id)))
+        Ok(list.page(rows, first, cursor.is_some(), JobTotal::of(filter), |row| Place::Id(row.id)))
     }
 
     /// Every queue, in order of their names.
@@ -191,6 +192,20 @@ impl Query {
         info.took_ms += ms;
         info.stages.push(SearchStage { name: "fetch".to_owned(), ms });
         Ok(SearchPayload { hits, info })
+    }
+}
+
+/// The collection of a name: as it was given, for those that were stored before names were normalised; then as a name
+/// is stored.
+async fn by_name(ctx: &Context<'_>, given: String) -> crate::error::Result<Option<collection::Model>> {
+    let (db, tenant) = (ctx.app().store.db(), ctx.tenant());
+    let normal = name::name("name", &given);
+    let Ok(given) = check::text("name", given, 1, check::NAME_LIMIT) else {
+        return collections::by_name(db, tenant, &normal?).await;
+    };
+    match collections::by_name(db, tenant, &given).await? {
+        None if normal.as_ref().ok() != Some(&given) => collections::by_name(db, tenant, &normal?).await,
+        found => Ok(found),
     }
 }
 

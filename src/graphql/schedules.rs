@@ -1,13 +1,13 @@
 //! Queries and mutations about schedules.
 
-use async_graphql::connection::{Connection, EmptyFields};
 use async_graphql::{Context, ID, Object};
 
 use super::context::ContextExt;
 use super::fault::{OrFault, Result};
 use super::mutation::DeleteInput;
-use super::page::{self, Cursor};
+use super::page::{self, List, Place};
 use super::types::collection::page_cost;
+use super::types::connection::Connection;
 use super::types::job::Job;
 use super::types::schedule::{
     CreateScheduleInput, DeleteSchedulePayload, RunSchedulePayload, Schedule, SchedulePayload, ScheduleTotal,
@@ -40,11 +40,12 @@ impl ScheduleQuery {
         ctx: &Context<'_>,
         #[graphql(default_with = "page::DEFAULT_FIRST", desc = "Schedules on the page, 1-100.")] first: i32,
         #[graphql(desc = "Start after this cursor.")] after: Option<String>,
-    ) -> Result<Connection<String, Schedule, ScheduleTotal, EmptyFields>> {
+    ) -> Result<Connection<Schedule, ScheduleTotal>> {
         let (first, limit) = page::rows_to_read("first", first, ctx.app().config.graphql.page_limit).or_fault()?;
-        let cursor = page::id_after("after", after.as_deref()).or_fault()?;
+        let list = List::new("schedules", &ctx.tenant());
+        let cursor = list.id_after("after", after.as_deref()).or_fault()?;
         let rows = schedules::page(ctx.app().store.db(), ctx.tenant(), cursor, limit).await.or_fault()?;
-        Ok(page::connection(rows, first, cursor.is_some(), ScheduleTotal, |row| Cursor::Id(row.id)))
+        Ok(list.page(rows, first, cursor.is_some(), ScheduleTotal, |row| Place::Id(row.id)))
     }
 }
 

@@ -1,10 +1,18 @@
 //! The HTTP server: GraphQL over HTTP and WebSocket, GraphiQL, health, metrics.
 
+mod accept;
+mod clients;
+mod connections;
+mod door;
 mod graphql;
+mod header;
+mod linger;
 mod measure;
+mod operation;
 mod operations;
 mod page;
-mod rules;
+mod refusal;
+mod request;
 mod websocket;
 
 use std::sync::Arc;
@@ -13,55 +21,85 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::get;
-use axum::serve::ListenerExt;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use self::door::Door;
+use self::linger::Patience;
 use crate::app::App;
-use crate::error::{Error, Result};
-use crate::graphql::AppSchema;
+use crate::error::Result;
+use crate::graphql::{Engine, Feeds};
 use crate::telemetry::health::Probes;
+use connections::Places;
+use websocket::WebSockets;
+
+pub use door::{HostRule, Origin};
+pub use request::{FormLimits, read_form};
 
 /// What handlers share.
 #[derive(Clone)]
 pub struct Server {
     app: Arc<App>,
-    schema: AppSchema,
+    engine: Engine,
+    feeds: Arc<Feeds>,
     probes: Arc<Probes>,
     metrics: PrometheusHandle,
-    websockets: Arc<Semaphore>,
+    places: Places,
+    websockets: WebSockets,
     stop: CancellationToken,
 }
 
 impl Server {
     /// The server over an application. WebSockets are closed when `stop` is cancelled.
     pub fn new(app: Arc<App>, metrics: PrometheusHandle, stop: CancellationToken) -> Self {
-        let schema = crate::graphql::schema(app.clone());
+        let feeds = Arc::new(Feeds::default());
+        let engine = crate::graphql::engine(app.clone(), feeds.clone());
         let probes = Arc::new(Probes::of(&app));
-        let websockets = Arc::new(Semaphore::new(app.config.http.websocket_limit));
-        Self { app, schema, probes, metrics, websockets, stop }
+        let places = Places::new(app.config.http.connection_limit);
+        let websockets = WebSockets::new(&app.config.http);
+        Self { app, engine, feeds, probes, metrics, places, websockets, stop }
     }
 
     /// All routes of the API.
     pub fn router(self) -> Router {
-        let limit = self.app.config.http.body_limit_bytes;
+        let settings = &self.app.config.http;
+        let door = Arc::new(Door::new(settings));
+        let patience = Patience { bytes: 2 * settings.body_limit_bytes as u64, time: settings.request_timeout };
         Router::new()
-            .route("/graphql", get(graphql::get).post(graphql::post))
+            .route("/graphql", get(graphql::get).post(graphql::post).options(door::options))
+            .route_layer(middleware::from_fn_with_state(door.clone(), door::check_origin))
             .route("/schema.graphql", get(graphql::sdl))
             .merge(page::routes())
+            .layer(middleware::from_fn_with_state(door, door::check_host))
+            // Without a check of hosts: probes and Prometheus ask by whatever name leads here.
             .merge(operations::routes())
             // Our own limit answers in GraphQL's form; axum's would not.
             .layer(DefaultBodyLimit::disable())
-            .layer(axum::Extension(graphql::BodyLimit(limit)))
             .layer(middleware::from_fn(measure::measure))
+            .layer(middleware::from_fn_with_state(patience, linger::linger))
             .with_state(self)
     }
 
     /// Only health and metrics: what a worker process serves.
     pub fn operations_router(self) -> Router {
         operations::routes().layer(middleware::from_fn(measure::measure)).with_state(self)
+    }
+
+    /// Health and metrics, and that there is no more: what is served on connections beyond the limit.
+    fn beyond_router(self) -> Router {
+        let routes = operations::routes().fallback(graphql::too_many_connections);
+        routes.layer(middleware::from_fn(measure::measure)).with_state(self)
+    }
+
+    /// Connections that are open now, those that are being closed among them.
+    pub fn connections(&self) -> usize {
+        self.places.taken()
+    }
+
+    /// WebSockets that are open now.
+    pub fn websockets(&self) -> usize {
+        self.websockets.open()
     }
 }
 
@@ -71,6 +109,7 @@ impl Server {
 /// One sentence that says what to do where the address cannot be had.
 pub async fn listen(app: &App) -> anyhow::Result<TcpListener> {
     let address = (app.config.http.host.as_str(), app.config.http.port);
+    connections::raise_limit(app.config.http.connection_limit);
     TcpListener::bind(address).await.map_err(|cause| {
         let (host, port) = address;
         anyhow::anyhow!(
@@ -79,22 +118,13 @@ pub async fn listen(app: &App) -> anyhow::Result<TcpListener> {
     })
 }
 
-/// Serves until `stop`, then lets open requests end.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    stop: CancellationToken,
-    grace: std::time::Duration,
-) -> Result<()> {
-    // Events are small and come one by one: none shall wait for the acknowledgement of the one before.
-    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-    let serving = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
-    let overdue = async {
-        stop.cancelled().await;
-        tokio::time::sleep(grace).await;
-    };
-    tokio::select! {
-        ended = serving => ended.map_err(|cause| Error::internal("serve HTTP", cause)),
-        () = overdue => Ok(()),
-    }
+/// Serves a router of the server's until it stops, then lets open requests end.
+///
+/// # Errors
+/// Where nothing can be served any more.
+pub async fn serve(listener: TcpListener, server: Server, router: Router) -> Result<()> {
+    let (app, stop) = (server.app.clone(), server.stop.clone());
+    let places = server.places.clone();
+    let service = connections::Service { usual: router, beyond: server.beyond_router(), places };
+    connections::serve(listener, service, &app.config.http, stop).await
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::Server;
 use crate::telemetry::health::Health;
-use crate::telemetry::metrics::tell_pool;
+use crate::telemetry::metrics::tell_at_scrape;
 
 /// `/health`, `/healthz`, `/readyz`, `/metrics`
 pub fn routes() -> Router<Server> {
@@ -35,6 +35,6 @@ async fn ready(State(server): State<Server>) -> impl IntoResponse {
 
 /// Prometheus's text format. <https://prometheus.io/docs/instrumenting/exposition_formats/>
 async fn metrics(State(server): State<Server>) -> impl IntoResponse {
-    tell_pool(&server.app);
+    tell_at_scrape(&server.app);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], server.metrics.render())
 }

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::load::{self, ContentType};
+use super::room::Room;
 use super::{vectors, work};
 use crate::app::App;
 use crate::error::{Code, Error, Result};
@@ -140,7 +141,8 @@ async fn take_in(app: &App, tenant: TenantId, submission: Submission) -> Result<
     let collection = submission.collection_id;
     let space = spaces::active(app.store.db(), tenant, "input.collectionId", collection).await?;
     check_count(app, &submission.documents)?;
-    let prepared = prepare_all(app, submission.documents, space.clone()).await?;
+    let room = if has_chunks_to_embed(&submission.documents) { Room::of(app, &space).await? } else { None };
+    let prepared = prepare_all(app, submission.documents, space.clone(), room).await?;
 
     let tx = app.store.begin().await?;
     collections::lock(&tx, tenant, "input.collectionId", collection).await?;
@@ -181,22 +183,40 @@ fn check_count(app: &App, documents: &[NewDocument]) -> Result<()> {
     Ok(())
 }
 
+/// Whether a document came as chunks of which the model is to make vectors.
+fn has_chunks_to_embed(documents: &[NewDocument]) -> bool {
+    documents.iter().any(|document| match &document.source {
+        Source::Chunks(chunks) => chunks.iter().any(|chunk| chunk.vector.is_none()),
+        Source::Text(_) | Source::File { .. } => false,
+    })
+}
+
 /// Checks and hashes away from the threads that serve requests: 64 MB take a tenth of a second.
-async fn prepare_all(app: &App, documents: Vec<NewDocument>, space: Space) -> Result<Vec<Prepared>> {
+async fn prepare_all(
+    app: &App,
+    documents: Vec<NewDocument>,
+    space: Space,
+    room: Option<Room>,
+) -> Result<Vec<Prepared>> {
     let limits = app.config.ingest.clone();
     let work = move || {
-        let prepare = |(index, document)| prepare(&format!("input.documents.{index}"), document, &space, &limits);
+        let bounds = Bounds { space: &space, room: room.as_ref(), limits: &limits };
+        let prepare = |(index, document)| prepare(&format!("input.documents.{index}"), document, bounds);
         documents.into_iter().enumerate().map(prepare).collect()
     };
     tokio::task::spawn_blocking(work).await.map_err(|panic| Error::internal("check the documents", panic))?
 }
 
-fn prepare(
-    field: &str,
-    mut given: NewDocument,
-    space: &Space,
-    limits: &crate::config::IngestSettings,
-) -> Result<Prepared> {
+/// What documents are held to.
+#[derive(Clone, Copy)]
+struct Bounds<'a> {
+    space: &'a Space,
+    room: Option<&'a Room>,
+    limits: &'a crate::config::IngestSettings,
+}
+
+fn prepare(field: &str, mut given: NewDocument, bounds: Bounds<'_>) -> Result<Prepared> {
+    let Bounds { space, limits, .. } = bounds;
     let source = std::mem::replace(&mut given.source, Source::Text(String::new()));
     let mut hasher = Sha256::new();
     let (original, content_type, body, vectors) = match source {
@@ -212,7 +232,7 @@ fn prepare(
         }
         Source::Chunks(chunks) => {
             refuse_content_type(field, given.content_type.as_deref())?;
-            check_chunks(field, &chunks, space, limits)?;
+            check_chunks(field, &chunks, bounds)?;
             let texts: Vec<&str> = chunks.iter().map(|chunk| chunk.text.as_str()).collect();
             let original = Json::from(texts.clone()).to_string().into_bytes();
             let dimensions = space.dimensions.unsigned_abs() as usize;
@@ -250,10 +270,13 @@ pub(super) fn check_file(
 fn content_type(field: &str, told: Option<&str>, otherwise: ContentType) -> Result<ContentType> {
     let Some(told) = told else { return Ok(otherwise) };
     told.parse().map_err(|_: load::LoadError| {
-        let known: Vec<_> = ContentType::ALL.iter().map(|known| known.as_str()).collect();
-        let expected = format!("one of {}, in UTF-8", known.join(", "));
-        Error::refused(Code::UnsupportedContentType, format!("{field}.contentType"), told, expected)
+        Error::refused(Code::UnsupportedContentType, format!("{field}.contentType"), told, expected_types())
     })
+}
+
+/// What can be loaded, for a sentence.
+fn expected_types() -> String {
+    format!("one of {}, in UTF-8", ContentType::ALL.map(ContentType::as_str).join(", "))
 }
 
 fn refuse_content_type(field: &str, told: Option<&str>) -> Result<()> {
@@ -268,6 +291,13 @@ fn check_bytes(field: &str, bytes: &[u8], limit: usize) -> Result<()> {
         let got = format!("{} bytes", bytes.len());
         return Err(Error::refused(Code::PayloadTooLarge, field, got, format!("at most {limit} bytes")));
     }
+    if let Some(what) = load::recognise(bytes) {
+        return Err(Error::refused(Code::UnsupportedContentType, field, what, expected_types()));
+    }
+    check_text(field, bytes)
+}
+
+fn check_text(field: &str, bytes: &[u8]) -> Result<()> {
     load::check(bytes).map_err(|cause| {
         let got = match cause {
             load::LoadError::Empty => "no text".to_owned(),
@@ -279,12 +309,7 @@ fn check_bytes(field: &str, bytes: &[u8], limit: usize) -> Result<()> {
     })
 }
 
-fn check_chunks(
-    field: &str,
-    chunks: &[ReadyChunk],
-    space: &Space,
-    limits: &crate::config::IngestSettings,
-) -> Result<()> {
+fn check_chunks(field: &str, chunks: &[ReadyChunk], Bounds { space, room, limits }: Bounds<'_>) -> Result<()> {
     let list = format!("{field}.source.chunks");
     if chunks.is_empty() {
         return Err(Error::input(list, "none", format!("1 to {} chunks", limits.chunks_limit)));
@@ -300,10 +325,10 @@ fn check_chunks(
     }
     for (index, chunk) in chunks.iter().enumerate() {
         let text = format!("{list}.{index}.text");
-        check_bytes(&text, chunk.text.as_bytes(), limits.document_limit_bytes)?;
+        check_text(&text, chunk.text.as_bytes())?;
         match &chunk.vector {
             Some(vector) => vector::check(&format!("{list}.{index}.vector"), vector, space)?,
-            None if space.model.is_some() => {}
+            None if space.model.is_some() => room.map_or(Ok(()), |room| room.check(&text, &chunk.text))?,
             None => {
                 let expected = "a vector: this collection has no embedding model";
                 return Err(Error::input(format!("{list}.{index}.vector"), "none", expected));

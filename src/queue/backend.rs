@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::take::take;
 use super::{ActiveJob, Leases};
+use crate::causes::warn_of;
 use crate::error::Result;
 use crate::store::jobs::Claim;
 use crate::store::listen::{JOB_EVENTS_CHANNEL, JOBS_CHANNEL, Signals, Waiter};
@@ -73,7 +74,7 @@ impl JobSource {
             match self.lease(slots).await {
                 Ok(taken) if !taken.is_empty() => return taken,
                 Ok(_) => {}
-                Err(error) => tracing::warn!(queue = self.queue, cause = ?error.cause, "{error}"),
+                Err(error) => warn_of!(error, queue = self.queue),
             }
             if ends.is_none() && self.is_under_rules().await {
                 // Looks again: a job may have ended before this listened.

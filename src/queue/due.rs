@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 
+use crate::causes::warn_of;
 use crate::error::Result;
 use crate::store::listen::{DUE, JOBS_CHANNEL, Signals};
 use crate::store::{Store, jobs};
@@ -15,7 +16,7 @@ pub async fn promote(store: Store, signals: Signals, poll: Duration) -> Result<(
         let wait = match until_next(&store).await {
             Ok(wait) => wait.map_or(poll, |wait| wait.min(poll)),
             Err(error) => {
-                tracing::warn!(cause = ?error.cause, "{error}");
+                warn_of!(error);
                 poll
             }
         };

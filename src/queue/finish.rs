@@ -7,6 +7,7 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio_util::sync::CancellationToken;
 
 use super::Leases;
+use crate::causes::warn_of;
 use crate::error::Result;
 use crate::store::entity::job;
 use crate::store::{Store, jobs};
@@ -61,7 +62,7 @@ pub async fn keep_finishing(
         }
         let ended: Vec<jobs::Ended> = batch.iter().map(|job| (job.id, job.lease_token, job.queue.clone())).collect();
         while let Err(error) = jobs::succeed_all(&store, &ended).await {
-            tracing::warn!(cause = ?error.cause, "{error}");
+            warn_of!(error);
             if stop.is_cancelled() {
                 break;
             }

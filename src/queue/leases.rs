@@ -9,11 +9,12 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::settle::Settler;
+use crate::causes::warn_of;
 use crate::error::{Code, Result};
 use crate::store::entity::job;
 use crate::store::listen::{JOBS_CHANNEL, LOST, Signals};
 use crate::store::workers::{self, WorkerCard};
-use crate::store::{Store, jobs};
+use crate::store::{Store, disk, jobs};
 
 /// The leases that this process holds.
 #[derive(Debug, Clone)]
@@ -59,7 +60,7 @@ impl Leases {
         loop {
             tokio::select! {
                 _ = ticks.tick() => if let Err(error) = workers::tell(store.db(), &card).await {
-                    tracing::warn!(cause = ?error.cause, "{error}");
+                    warn_of!(error);
                 },
                 () = taken_away.signal() => {}
             }
@@ -70,7 +71,7 @@ impl Leases {
             let jobs = asked.iter().map(|(id, _)| *id).collect();
             match jobs::renew(store.db(), self.holder, self.duration, jobs).await {
                 Ok(kept) => self.cancel_lost(&asked, &kept),
-                Err(error) => tracing::warn!(cause = ?error.cause, "{error}"),
+                Err(error) => warn_of!(error),
             }
         }
     }
@@ -93,9 +94,13 @@ impl Leases {
 /// Jobs looked at per sweep: after a crash of many workers the rest is done by the next one.
 const SWEEP_LIMIT: u64 = 1000;
 
-/// Puts back, or ends as dead, the jobs whose worker is gone. Any number of processes may sweep at once.
+/// Puts back, or ends as dead, the jobs whose worker is gone. Any number of processes may sweep at once. While the disk
+/// is full nobody is taken for lost: nobody can renew a `lease`, and afterwards everyone gets the time of one for it.
 /// Gives how many it found.
-pub async fn sweep(settler: &Settler) -> Result<usize> {
+pub async fn sweep(settler: &Settler, lease: Duration) -> Result<usize> {
+    if disk::was_full_within(lease) {
+        return Ok(0);
+    }
     let (mut found, db) = (0, settler.store.db());
     for job in jobs::expired(db, SWEEP_LIMIT).await? {
         tracing::warn!(job = %job.id, kind = job.kind, attempt = job.attempts, "a worker was lost; its job is taken up again");
@@ -103,9 +108,9 @@ pub async fn sweep(settler: &Settler) -> Result<usize> {
             Ok(()) => found += 1,
             // Somebody else was faster, or its worker came back.
             Err(error) if error.code == Code::LeaseLost => {}
-            Err(error) if error.code == Code::Unavailable => return Err(error),
+            Err(error) if error.code.is_outage() => return Err(error),
             // One job that cannot be settled keeps no other from it.
-            Err(error) => tracing::warn!(job = %job.id, cause = ?error.cause, "{error}"),
+            Err(error) => warn_of!(error, job = %job.id),
         }
     }
     Ok(found)

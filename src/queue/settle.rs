@@ -1,10 +1,10 @@
-//! How a failed attempt ends: put back with backoff, left to wait for its provider, or dead; in one transaction with
-//! what its handler tells the world.
+//! How a failed attempt ends: put back with backoff, left to wait for its provider or for room on the disk, or dead; in
+//! one transaction with what its handler tells the world.
 
 use chrono::Utc;
 
 use super::{Handlers, WorkerSettings};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::store::entity::job;
 use crate::store::{Doing, Store, Transaction, circuits, jobs};
 
@@ -21,7 +21,7 @@ pub struct Settler {
 
 impl Settler {
     /// Settles a failed attempt. The error decides: a transient one is tried again while attempts are left, at the
-    /// job and at its step; while a provider's circuit is open, its jobs wait for it and lose no attempt.
+    /// job and at its step; while a provider's circuit is open, or the disk is full, jobs wait and lose no attempt.
     pub async fn failed(&self, job: &job::Model, stage: &str, error: &Error) -> Result<()> {
         let tx = self.begin(job).await?;
         self.settle(tx, job, stage, error).await
@@ -47,8 +47,8 @@ impl Settler {
     async fn settle(&self, tx: Transaction, job: &job::Model, stage: &str, error: &Error) -> Result<()> {
         let handler = self.handlers.get(&job.kind);
         let failed = jobs::Failed { code: error.code.as_str(), message: &error.message, stage: Some(stage) };
-        let goes_on = if let Some(until) = self.circuit(&tx, job, error).await? {
-            jobs::wait_for_provider(&tx, job, until, failed).await?;
+        let goes_on = if let Some(until) = self.not_before(&tx, job, error).await? {
+            jobs::postpone(&tx, job, until, failed).await?;
             true
         } else if error.code.is_transient() && self.has_attempts(&tx, job, stage, error).await? {
             let wait = self.settings.backoff.wait(job.attempts.cast_unsigned(), rand::random());
@@ -66,13 +66,16 @@ impl Settler {
         tx.commit().await.doing("settle the job")
     }
 
-    /// Counts the failure where a provider is at fault; gives until when the job should wait for it.
-    async fn circuit(
+    /// Until when the job should wait where it is not the job that fails. Counts the failure where a provider is at fault.
+    async fn not_before(
         &self,
         tx: &Transaction,
         job: &job::Model,
         error: &Error,
     ) -> Result<Option<chrono::DateTime<Utc>>> {
+        if error.code == Code::StorageFull {
+            return Ok(Some(Utc::now() + self.settings.backoff.base));
+        }
         let Some(provider) = job.provider.as_deref().filter(|_| error.code.is_providers()) else { return Ok(None) };
         let told = (error.code.as_str(), error.message.as_str());
         let until = circuits::note_failure(tx, provider, self.settings.circuits, error.retry_after, told).await?;

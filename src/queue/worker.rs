@@ -15,10 +15,11 @@ use super::backend::{JobBackend, JobSource, TakenJob};
 use super::backoff::Backoff;
 use super::settle::Settler;
 use super::{ActiveJob, Finisher, Handler, Leases, Step, StepEnd};
+use crate::causes::warn_of;
 use crate::error::{Code, Error, Result};
 use crate::store::circuits::CircuitSettings;
 use crate::store::listen::{JOBS_CHANNEL, Signals};
-use crate::store::{Doing, circuits, jobs};
+use crate::store::{Doing, circuits, disk, jobs};
 
 /// A queue and how many of its jobs this process runs at once.
 #[derive(Debug, Clone, Copy)]
@@ -167,14 +168,34 @@ impl Worker {
             // Given back with all others when the process stops; or somebody else's by now.
             Err((_, error)) if matches!(error.code, Code::Interrupted | Code::LeaseLost) => self.leases.forget(row),
             Err((stage, error)) => {
-                tracing::warn!(job = %row.id, kind = row.kind, attempt = row.attempts, stage,
-                    code = error.code.as_str(), cause = ?error.cause, "job attempt failed: {error}");
-                let settled = self.settler.failed(row, stage, &error).await;
+                if error.is_news() {
+                    tracing::warn!(job = %row.id, kind = row.kind, attempt = row.attempts, stage,
+                        code = error.code.as_str(), cause = error.causes(), "job attempt failed: {error}");
+                }
+                let settled = self.settle_failed(job, stage, &error).await;
                 self.leases.forget(row);
                 settled?;
             }
         }
         Ok(())
+    }
+
+    /// A full disk takes no news of the job either: it keeps its lease and its place, which also keeps others from
+    /// failing likewise, until there is room.
+    async fn settle_failed(&self, job: &ActiveJob, stage: &str, error: &Error) -> Result<()> {
+        let mut is_full = error.code == Code::StorageFull;
+        loop {
+            tokio::select! {
+                () = disk::room(), if is_full => {}
+                // Given back with all others, or somebody else's by now.
+                () = job.stop.cancelled(), if is_full => return Ok(()),
+                else => {}
+            }
+            match self.settler.failed(&job.row, stage, error).await {
+                Err(error) if error.code == Code::StorageFull => is_full = true,
+                settled => return settled,
+            }
+        }
     }
 }
 
@@ -198,6 +219,6 @@ async fn attempt(taken: TakenJob, worker: Data<Arc<Worker>>) {
     histogram!("vectorforge_job_duration_seconds", "kind" => kind).record(started.elapsed().as_secs_f64());
     if let Err(error) = worker.settle(job, outcome).await {
         // The lease is the net: it runs out, and the job is taken up again.
-        tracing::warn!(job = %job.row.id, cause = ?error.cause, "{error}");
+        warn_of!(error, job = %job.row.id);
     }
 }

@@ -65,7 +65,7 @@ pub fn cron_of(schedule: &Schedule) -> Result<Cron> {
         None => Cron::with_seconds(&schedule.cron, &schedule.time_zone),
         Some(_) => Cron::parse(&schedule.cron, &schedule.time_zone),
     };
-    parsed.map_err(|fault| Error::input("schedule.cron", &schedule.cron, fault.to_string()))
+    parsed.map_err(|fault| Error::fault("schedule.cron", format!("`{}`: {fault}", schedule.cron)))
 }
 
 /// Makes the built-in schedules, and gives them their times where the settings say other ones.
@@ -73,7 +73,7 @@ pub async fn keep(app: &App) -> Result<()> {
     for chore in Chore::ALL {
         let cron = chore.cron(&app.config.schedule);
         let parsed = Cron::with_seconds(cron, TIME_ZONE);
-        let parsed = parsed.map_err(|fault| Error::input("schedule", cron, fault.to_string()))?;
+        let parsed = parsed.map_err(|fault| Error::fault("schedule", format!("`{cron}`: {fault}")))?;
         let schedule = Schedule {
             id: Uuid::now_v7(),
             tenant_id: None,

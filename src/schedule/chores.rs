@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::built_in::Chore;
 use crate::app::App;
+use crate::causes::warn_of;
 use crate::error::Result;
 use crate::ingest::delete;
 use crate::store::entity::job::JobState;
@@ -53,7 +54,7 @@ async fn run_and_tell(app: Arc<App>, chore: Chore, schedule: Uuid) {
     let error = done.as_ref().err().map(|error| (error.code.as_str(), &*error.message));
     let told = schedules::set_error(app.store.db(), schedule, error).await;
     for error in [done, told.map(|_| ())].into_iter().filter_map(Result::err) {
-        tracing::warn!(chore = chore.name(), cause = ?error.cause, "{error}");
+        warn_of!(error, chore = chore.name());
     }
 }
 
@@ -69,7 +70,7 @@ async fn run(app: &Arc<App>, chore: Chore) -> Result<()> {
 }
 
 async fn sweep(app: &Arc<App>) -> Result<()> {
-    queue::sweep(&app.settler()).await?;
+    queue::sweep(&app.settler(), app.config.queue.lease).await?;
     let unseen = LOST_WORKERS_SHOWN.max(app.config.queue.lease);
     workers::forget_lost(app.store.db(), unseen).await?;
     Ok(())

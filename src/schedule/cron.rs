@@ -6,6 +6,8 @@ use chrono::{DateTime, LocalResult, NaiveDate, NaiveDateTime, TimeZone, Utc};
 use chrono_tz::{GapInfo, Tz};
 use croner::parser::{CronParser, Seconds, Year};
 
+use super::fields;
+
 /// Longest expression, in bytes: every minute of an hour by name takes 170.
 const EXPRESSION_LIMIT: usize = 512;
 
@@ -17,8 +19,9 @@ const FIRINGS_LOOKED_AT: usize = 1_000;
 ///
 /// An expression has five fields: minute, hour, day of month, month, day of week; or is one of `@hourly`, `@daily`,
 /// `@weekly`, `@monthly` and `@yearly`. Beyond `*`, lists, ranges and steps it may use names (`MON`, `JAN`), `L` (last
-/// day of the month, `5L` the last Friday), `W` (nearest working day) and `#` (`1#2`, the second Monday). Where day of
-/// month and day of week are both given, a day that matches either fires, as is usual.
+/// day of the month, `5L` the last Friday), `W` (nearest working day, `LW` the month's last) and `#` (`1#2`, the second
+/// Monday). A step is no longer than its field or range. Where day of month and day of week are both given, a day that
+/// matches either fires, as is usual; with `+` before the day of week, one that matches both.
 ///
 /// Where the clock changes, what counts is whether the minute or the hour begins with `*`:
 ///
@@ -40,10 +43,10 @@ pub enum CronFault {
     #[error("unknown time zone; expected an IANA name such as Europe/Berlin or UTC")]
     UnknownTimeZone,
     /// The expression cannot be read.
-    #[error("{reason}")]
+    #[error("{expected}")]
     BadExpression {
-        /// What the parser says.
-        reason: String,
+        /// What should have been there.
+        expected: String,
     },
     /// No day of the calendar matches, such as a 30th of February.
     #[error("it never fires: no day of the calendar matches")]
@@ -137,15 +140,11 @@ impl Cron {
 }
 
 fn pattern(seconds: Seconds, expression: &str) -> Result<croner::Cron, CronFault> {
-    let bad = |reason: String| CronFault::BadExpression { reason };
+    let bad = |expected: String| CronFault::BadExpression { expected };
     if expression.len() > EXPRESSION_LIMIT {
-        return Err(bad(format!("expected at most {EXPRESSION_LIMIT} bytes")));
+        return Err(bad(format!("at most {EXPRESSION_LIMIT} bytes")));
     }
-    // The parser reads over these; for a list without any value it would then search every hour to the end of time.
-    let has_empty_item = expression.split_whitespace().flat_map(|field| field.split(',')).any(str::is_empty);
-    if has_empty_item {
-        return Err(bad("a list has an empty item".to_owned()));
-    }
+    fields::check(expression, seconds == Seconds::Required).map_err(bad)?;
     let parser = CronParser::builder().seconds(seconds).year(Year::Disallowed).build();
     parser.parse(expression).map_err(|error| bad(error.to_string()))
 }

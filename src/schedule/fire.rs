@@ -6,7 +6,8 @@ use uuid::Uuid;
 
 use super::{Due, Missed, built_in, due};
 use crate::app::App;
-use crate::error::{Code, Result};
+use crate::causes::warn_of;
+use crate::error::Result;
 use crate::store::jobs::{NewJob, Uniqueness, enqueue_unique};
 use crate::store::schedules::{self, Fired, MissedRuns, Schedule};
 use crate::store::{Doing, Transaction};
@@ -17,11 +18,11 @@ pub async fn fire_next(app: &App, looked_at: &[Uuid]) -> Result<Option<Schedule>
     let tx = app.store.begin().await?;
     let Some(schedule) = schedules::lock_due(&tx, app.now(), looked_at).await? else { return Ok(None) };
     match fire(app, tx, &schedule).await {
-        Err(error) if error.code != Code::Unavailable => {
+        Err(error) if !error.code.is_outage() => {
             let told = Some((error.code.as_str(), &*error.message));
             // It is tried again at every look: said once.
             if schedules::set_error(app.store.db(), schedule.id, told).await? {
-                tracing::warn!(schedule = schedule.name, cause = ?error.cause, "{error}");
+                warn_of!(error, schedule = schedule.name);
             }
         }
         fired => fired?,

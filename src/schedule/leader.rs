@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::chores::Chores;
 use super::{built_in, fire};
 use crate::app::App;
+use crate::causes::warn_of;
 use crate::error::Result;
 use crate::store::leaders;
 
@@ -21,7 +22,7 @@ pub async fn lead(app: Arc<App>, holder: Uuid) -> Result<()> {
     loop {
         ticks.tick().await;
         if let Err(error) = leader.round().await {
-            tracing::warn!(cause = ?error.cause, "{error}");
+            warn_of!(error);
         }
     }
 }

@@ -22,6 +22,8 @@ pub struct Work {
     pub collection_id: Uuid,
     /// Where from.
     pub source: Source,
+    /// Whether documents whose source has gone are deleted.
+    pub prune: bool,
 }
 
 /// A schedule as asked for; its name is checked.
@@ -170,6 +172,7 @@ async fn enqueue(app: &App, tx: &Transaction, tenant: TenantId, row: &Schedule) 
     let fired = Fired { next: row.next_run_at, last: Some(app.now()), job: Some(job.id) };
     jobs::enqueue(tx, tenant, vec![job]).await?;
     schedules::set_fired(tx, row.id, &fired).await?;
+    schedules::set_error(tx, row.id, None).await?;
     Ok(fired.job.unwrap_or_default())
 }
 
@@ -184,7 +187,7 @@ async fn checked(app: &App, tenant: TenantId, work: &Work) -> Result<Json> {
         return Err(Error::input(COLLECTION, got, "a collection with an embedding model"));
     }
     let source = pull::check(&app.config.source, SOURCE, &work.source).await?;
-    Ok(pull::payload(work.collection_id, source))
+    Ok(pull::payload(&pull::Payload { collection_id: work.collection_id, source, prune: work.prune }))
 }
 
 async fn lock(tx: &Transaction, tenant: TenantId, id: Uuid) -> Result<Schedule> {
@@ -198,11 +201,7 @@ fn next(app: &App, cron: &str, time_zone: &str, at: DateTime<Utc>) -> Result<Opt
         CronFault::UnknownTimeZone => {
             Error::input("input.timeZone", time_zone, "an IANA name such as `Europe/Berlin` or `UTC`")
         }
-        CronFault::BadExpression { reason } => {
-            let expected =
-                format!("five fields: minute, hour, day of month, month, day of week ({})", one_line(&reason));
-            Error::input("input.cron", cron, expected)
-        }
+        CronFault::BadExpression { expected } => Error::input("input.cron", cron, expected),
         CronFault::NeverFires => Error::input("input.cron", cron, "times that come: no day of the calendar matches"),
         CronFault::TooOften { interval, minimum } => {
             let got = format!("`{cron}`, which fires {} s after another time", interval.as_secs());
@@ -212,11 +211,6 @@ fn next(app: &App, cron: &str, time_zone: &str, at: DateTime<Utc>) -> Result<Opt
     let parsed = Cron::parse(cron, time_zone).map_err(refused)?;
     parsed.check_interval(app.config.schedule.min_interval, at).map_err(refused)?;
     Ok(parsed.next_after(at))
-}
-
-/// What a parser says, within a sentence.
-fn one_line(reason: &str) -> String {
-    reason.trim_end_matches('.').chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
 fn name_taken(name: &str) -> Error {

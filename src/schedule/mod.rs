@@ -7,6 +7,7 @@
 pub mod built_in;
 mod chores;
 mod cron;
+mod fields;
 mod fire;
 mod leader;
 pub mod manage;

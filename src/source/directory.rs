@@ -132,6 +132,31 @@ impl Directory {
     }
 }
 
+impl Directory {
+    /// What the source URI of each file in it and below begins with.
+    ///
+    /// # Panics
+    /// Never: the path is absolute.
+    #[must_use]
+    pub fn uri_prefix(&self) -> String {
+        Url::from_directory_path(&self.path).expect("a canonical path is absolute").into()
+    }
+
+    /// Whether the file of a source URI would be in it, and is certainly not there any more. What cannot be looked at,
+    /// and what lies behind a link, counts as there.
+    #[must_use]
+    pub fn is_gone(&self, source_uri: &str) -> bool {
+        let path = Url::parse(source_uri).ok().and_then(|url| url.to_file_path().ok());
+        let Some(path) = path.filter(|path| path.starts_with(&self.path)) else { return false };
+        let Ok(below_root) = path.strip_prefix(&self.root) else { return false };
+        match open_below(&self.root, below_root) {
+            // A directory in the place of the file.
+            Ok(found) => found.metadata().is_ok_and(|metadata| metadata.is_dir()),
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        }
+    }
+}
+
 /// Opens a file by its path below `root`, one part after the other.
 fn open_below(root: &Path, path: &Path) -> io::Result<File> {
     // A pipe would be waited for at opening.

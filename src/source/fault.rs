@@ -45,6 +45,12 @@ impl FetchFault {
         matches!(self.kind, FetchFaultKind::Transient { .. } | FetchFaultKind::RateLimited { .. })
     }
 
+    /// Whether a server says that there is no such page (404), or none any more (410).
+    #[must_use]
+    pub const fn is_gone(&self) -> bool {
+        matches!(self.kind, FetchFaultKind::Permanent { status: Some(404 | 410) })
+    }
+
     pub(super) fn new(kind: FetchFaultKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
     }

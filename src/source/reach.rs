@@ -48,11 +48,11 @@ impl Reach {
 
     pub(super) fn check_parsed(self, url: &Url) -> Result<(), FetchFault> {
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(FetchFault::not_allowed(format!("expected a URL of http or https, got {}", url.scheme())));
+            return Err(FetchFault::not_allowed(format!("only http and https are fetched, not {}", url.scheme())));
         }
         // Not repeated: a password may be among them.
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(FetchFault::not_allowed("expected a URL without user and password"));
+            return Err(FetchFault::not_allowed("a user or a password in it is not sent"));
         }
         // The parser has turned every spelling of an address, such as 2130706433 or 0x7f.1, to the address.
         let literal: Option<IpAddr> = match url.host() {

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::listen::JOB_EVENTS_CHANNEL;
 use super::{Doing, Store, lock};
+use crate::causes::warn_of;
 use crate::error::Result;
 
 /// What can be waited for: a channel and its payload.
@@ -53,7 +54,7 @@ impl Bell {
         loop {
             self.pulled.notified().await;
             if let Err(error) = self.send(&store).await {
-                tracing::warn!(cause = ?error.cause, "{error}");
+                warn_of!(error);
             }
         }
     }

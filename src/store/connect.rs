@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, RuntimeErr, Statement,
-    TransactionTrait,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, Statement, TransactionTrait,
 };
 use sqlx::{Connection, PgConnection};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
 use super::Store;
 use super::bell::Bell;
+use crate::causes::chain;
 use crate::config::DatabaseSettings;
 use crate::error::Error;
 
@@ -25,7 +26,13 @@ pub enum ConnectError {
         /// The limit.
         limit: Duration,
         /// The last failure.
-        cause: DbErr,
+        cause: String,
+    },
+    /// The server answered, and will not let us in however often it is asked.
+    #[error("the database refuses the connection: {cause}; check user, password, database and sslmode of DATABASE_URL")]
+    Refused {
+        /// What it, or TLS, said.
+        cause: String,
     },
     /// The extension is not in this database.
     #[error("pgvector is not installed in this database; as a superuser run in it: CREATE EXTENSION vector ({0})")]
@@ -64,7 +71,9 @@ impl Store {
     pub async fn connect(config: &DatabaseSettings, url: &str) -> Result<Self, ConnectError> {
         let db = connect_with_backoff(config, url).await?;
         check_pgvector(&db).await?;
-        Ok(Self { db, bell: Bell::default() })
+        let total = config.pool_size + config.pool_overflow;
+        let subscriptions = Share::new(config.subscription_share.min(total.saturating_sub(2)).max(1));
+        Ok(Self { db, bell: Bell::default(), subscriptions })
     }
 
     /// Brings the schema up to date. Several processes may call it at once: one migrates, the others wait.
@@ -103,29 +112,61 @@ impl Store {
     }
 }
 
+/// A part of the pool's connections. Who asks only in its turns leaves the others to the rest, and waits in line where
+/// they would be refused.
+#[derive(Debug, Clone)]
+pub struct Share(Arc<Semaphore>);
+
+/// The right to one connection, until it is dropped.
+pub type Turn<'a> = SemaphorePermit<'a>;
+
+impl Share {
+    fn new(connections: u32) -> Self {
+        Self(Arc::new(Semaphore::new(connections as usize)))
+    }
+
+    /// Waits until a connection of the share is free.
+    pub async fn turn(&self) -> Turn<'_> {
+        self.0.acquire().await.expect("nobody closes it")
+    }
+}
+
 async fn connect_with_backoff(config: &DatabaseSettings, url: &str) -> Result<DatabaseConnection, ConnectError> {
     let deadline = Instant::now() + config.connect_timeout;
     let mut wait = BACKOFF.0;
     loop {
         let cause = match timeout_at(deadline, connect_once(config, url)).await {
             Ok(Ok(db)) => return Ok(db),
-            Ok(Err(cause)) => cause,
-            Err(_) => DbErr::Conn(RuntimeErr::Internal("no answer".to_owned())),
+            Ok(Err(cause)) if is_refusal(&cause) => return Err(ConnectError::Refused { cause: chain(&cause) }),
+            Ok(Err(cause)) => chain(&cause),
+            Err(_) => "no answer".to_owned(),
         };
         if Instant::now() + wait > deadline {
             return Err(ConnectError::NoAnswer { limit: config.connect_timeout, cause });
         }
-        tracing::warn!(%cause, wait_ms = wait.as_millis() as u64, "database does not answer yet");
+        tracing::warn!(cause, wait_ms = wait.as_millis() as u64, "database does not answer yet");
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(BACKOFF.1);
     }
 }
 
+/// Whether asking again is in vain: a wrong password or user (SQLSTATE class 28), no such database (3D), no permission
+/// to connect (42501), TLS that does not come about, a setting that cannot be used.
+fn is_refusal(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Configuration(_) | sqlx::Error::Tls(_) => true,
+        sqlx::Error::Database(cause) => {
+            let code = cause.code().unwrap_or_default();
+            code.starts_with("28") || code.starts_with("3D") || code == "42501"
+        }
+        _ => false,
+    }
+}
+
 /// A single connection first: the pool would try for long by itself and then not tell why.
-async fn connect_once(config: &DatabaseSettings, url: &str) -> Result<DatabaseConnection, DbErr> {
-    let unreachable = |cause| DbErr::Conn(RuntimeErr::SqlxError(Arc::new(cause)));
-    PgConnection::connect(url).await.map_err(unreachable)?.close().await.map_err(unreachable)?;
-    Database::connect(options(config, url)).await
+async fn connect_once(config: &DatabaseSettings, url: &str) -> Result<DatabaseConnection, sqlx::Error> {
+    PgConnection::connect(url).await?.close().await?;
+    Database::connect(options(config, url)).await.map_err(|cause| sqlx::Error::Protocol(chain(&cause)))
 }
 
 fn options(config: &DatabaseSettings, url: &str) -> ConnectOptions {

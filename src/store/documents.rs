@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
-use sea_orm::sea_query::{Expr, LockType, OnConflict};
+use sea_orm::sea_query::{Expr, ExprTrait, LockType, OnConflict};
 use sea_orm::{
     ActiveEnum, ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult,
     QueryFilter, QuerySelect, Select, Statement, prelude::DateTimeUtc,
 };
 use serde_json::Value as Json;
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::entity::document::{ActiveModel, Column, Entity, Model, Status};
@@ -49,21 +50,24 @@ pub struct DocumentFilter {
     pub status: Option<Status>,
     /// From this source.
     pub source_uri: Option<String>,
+    /// From a source whose URI begins so.
+    pub source_prefix: Option<String>,
     /// With this content (SHA-256).
     pub content_hash: Option<Vec<u8>>,
 }
 
 impl DocumentFilter {
-    /// The condition over `documents`, and the values of its parameters `$2`-`$4`; `$1` are the collections.
-    const SQL: &str = "($2::text IS NULL OR status = $2) AND ($3::text IS NULL OR source_uri = $3)
-        AND ($4::bytea IS NULL OR content_hash = $4)";
+    /// The condition over `documents`, and the values of its parameters `$2`-`$5`; `$1` are the collections.
+    const SQL: &str = "($2::text IS NULL OR status = $2) AND ($3::bytea IS NULL OR source_key(source_uri) = $3)
+        AND ($4::bytea IS NULL OR content_hash = $4) AND ($5::text IS NULL OR starts_with(source_uri, $5))";
 
-    fn values(&self, collections: &[Uuid]) -> [sea_orm::Value; 4] {
+    fn values(&self, collections: &[Uuid]) -> [sea_orm::Value; 5] {
         [
             collections.to_vec().into(),
             self.status.map(|status| status.to_value()).into(),
-            self.source_uri.clone().into(),
+            self.source_uri.as_deref().map(source_key).into(),
             self.content_hash.clone().into(),
+            self.source_prefix.clone().into(),
         ]
     }
 }
@@ -79,7 +83,7 @@ pub async fn pages(
 ) -> Result<HashMap<Uuid, Vec<Model>>> {
     let sql = format!(
         "SELECT d.* FROM unnest($1::uuid[]) AS c (id) CROSS JOIN LATERAL (
-             SELECT * FROM documents WHERE collection_id = c.id AND id > $5 AND {} ORDER BY id LIMIT $6
+             SELECT * FROM documents WHERE collection_id = c.id AND id > $6 AND {} ORDER BY id LIMIT $7
          ) d ORDER BY d.id",
         DocumentFilter::SQL
     );
@@ -111,6 +115,11 @@ pub async fn counts(
         .doing("count documents")
 }
 
+/// What the index of sources holds in place of a URI, as the database's function of that name makes it.
+fn source_key(uri: &str) -> Vec<u8> {
+    Sha256::digest(uri).to_vec()
+}
+
 /// The collection's documents that a submission may mean: those from one of the sources, and those without a source
 /// with one of the contents. The caller holds the collection's lock.
 pub async fn same_as(
@@ -119,14 +128,18 @@ pub async fn same_as(
     source_uris: Vec<String>,
     content_hashes: Vec<Vec<u8>>,
 ) -> Result<Vec<Model>> {
+    let question = same_as_question(collection, source_uris, content_hashes);
+    question.all(db).await.doing("look for the same documents")
+}
+
+/// What [`same_as`] asks, apart so that its plan can be looked at.
+pub fn same_as_question(collection: Uuid, source_uris: Vec<String>, content_hashes: Vec<Vec<u8>>) -> Select<Entity> {
+    let by_source = Expr::cust("source_key(source_uri)").is_in(source_uris.iter().map(|uri| source_key(uri)));
     let by_content = Condition::all().add(Column::SourceUri.is_null()).add(Column::ContentHash.is_in(content_hashes));
     Entity::find()
         .filter(Column::CollectionId.eq(collection))
-        .filter(Condition::any().add(Column::SourceUri.is_in(source_uris)).add(by_content))
+        .filter(Condition::any().add(by_source).add(by_content))
         .lock(LockType::NoKeyUpdate)
-        .all(db)
-        .await
-        .doing("look for the same documents")
 }
 
 /// Rows per statement: 25 parameters each, of at most 65,535.

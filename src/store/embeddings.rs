@@ -90,7 +90,12 @@ pub enum Scan {
     },
 }
 
-/// The nearest `limit` chunks among the live ones; with a filter, among those whose document's metadata contains it.
+/// Whether the metadata of a document `d` has every top-level field of the object `$3`, with an equal value. Containment,
+/// which the index on metadata answers, finds more: lists and objects with anything besides.
+pub const METADATA_FITS: &str =
+    "d.metadata @> $3 AND NOT EXISTS (SELECT FROM jsonb_each($3) AS f WHERE d.metadata -> f.key <> f.value)";
+
+/// The nearest `limit` chunks among the live ones; with a filter, among those whose document's metadata fits it.
 /// Runs in the caller's transaction, because the scan's settings are local to it.
 pub async fn nearest(
     db: &impl ConnectionTrait,
@@ -112,9 +117,9 @@ pub async fn nearest(
     let query_cast = query_type.map(|name| format!("::{name}")).unwrap_or_default();
     set_up(db, scan, timeout).await?;
     let mut values: Vec<Value> = vec![query.into(), i64::from(limit).into()];
-    let filtered = filter.map_or("", |filter| {
+    let filtered = filter.map_or(String::new(), |filter| {
         values.push(filter.clone().into());
-        "AND EXISTS (SELECT 1 FROM documents d WHERE d.id = e.document_id AND d.metadata @> $3)"
+        format!("AND EXISTS (SELECT 1 FROM documents d WHERE d.id = e.document_id AND {METADATA_FITS})")
     });
     let sql = format!(
         "SELECT e.chunk_id, ({vector} {operator} $1{query_cast})::float8 AS distance FROM {table} e
@@ -162,12 +167,13 @@ pub async fn matching(
     filter: Option<&Json>,
 ) -> Result<u64> {
     let mut values: Vec<Value> = vec![tenant.into(), collection.into()];
-    let filtered = filter.map_or("", |filter| {
+    let filtered = filter.map_or(String::new(), |filter| {
         values.push(filter.clone().into());
-        "AND metadata @> $3"
+        format!("AND {METADATA_FITS}")
     });
     let sql = format!(
-        "SELECT coalesce(sum(chunk_count), 0)::bigint FROM documents WHERE tenant_id = $1 AND collection_id = $2 {filtered}"
+        "SELECT coalesce(sum(chunk_count), 0)::bigint FROM documents d
+         WHERE tenant_id = $1 AND collection_id = $2 {filtered}"
     );
     let question = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
     let row = db.query_one_raw(question).await.doing("count matching chunks")?;

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::bell::{SEPARATOR, Topic};
 use super::{Doing, Store};
+use crate::causes::warn_of;
 use crate::error::Result;
 
 /// Channel told of new work; the payload is the queue's name, [`DUE`] or [`LOST`].
@@ -21,6 +22,9 @@ pub const LOST: &str = "~lost";
 pub const JOB_EVENTS_CHANNEL: &str = "vectorforge_job_events";
 /// Channel told of new events; the payload is the run's UUID.
 pub const RUNS_CHANNEL: &str = "vectorforge_runs";
+
+/// On any channel: all who wait there. For what concerns more of them than could be told one by one.
+pub const EVERYONE: &str = "~all";
 
 /// All of them.
 const CHANNELS: [&str; 3] = [JOBS_CHANNEL, JOB_EVENTS_CHANNEL, RUNS_CHANNEL];
@@ -52,9 +56,13 @@ impl Signals {
         self.lock().len()
     }
 
-    /// Wakes the waiters of one topic.
+    /// Wakes the waiters of one topic, or of all topics of the channel.
     pub fn wake(&self, channel: &'static str, payload: &str) {
-        if let Some(sender) = self.lock().get(&(channel, payload.to_owned())) {
+        if payload == EVERYONE {
+            let topics = self.lock();
+            let waiting = topics.iter().filter(|((other, _), _)| *other == channel);
+            waiting.for_each(|(_, sender)| sender.send_replace(()));
+        } else if let Some(sender) = self.lock().get(&(channel, payload.to_owned())) {
             sender.send_replace(());
         }
     }
@@ -104,7 +112,7 @@ impl Signals {
                     self.wake_all();
                     return listener;
                 }
-                Err(error) => tracing::warn!(cause = ?error.cause, "{error}"),
+                Err(error) => warn_of!(error),
             }
         }
     }

@@ -6,6 +6,7 @@ pub mod chunks;
 pub mod circuits;
 pub mod collections;
 pub mod connect;
+pub mod disk;
 pub mod documents;
 pub mod embeddings;
 pub mod entity;
@@ -35,6 +36,7 @@ use uuid::{Uuid, uuid};
 
 use crate::error::Result;
 use bell::Bell;
+use connect::Share;
 
 /// Who owns a row. Every question names it, so that no answer crosses tenants.
 pub type TenantId = Uuid;
@@ -47,6 +49,7 @@ pub const DEFAULT_TENANT: TenantId = uuid!("00000000-0000-7000-8000-000000000001
 pub struct Store {
     db: DatabaseConnection,
     bell: Bell,
+    subscriptions: Share,
 }
 
 impl Store {
@@ -59,6 +62,11 @@ impl Store {
     pub async fn begin(&self) -> Result<Transaction> {
         let inner = self.db.begin().await.doing("begin a transaction")?;
         Ok(Transaction::new(inner, self.bell.clone()))
+    }
+
+    /// The part of the connections in which subscriptions ask.
+    pub fn subscriptions(&self) -> &Share {
+        &self.subscriptions
     }
 
     /// Signals to other processes and to this one.

@@ -194,6 +194,15 @@ pub async fn set_fired(tx: &Transaction, id: Uuid, fired: &Fired) -> Result<()> 
     Ok(())
 }
 
+/// Writes how the schedule's last job went: code and message of what it could not do, none where it did all. A job that
+/// another one has followed tells nothing any more.
+pub async fn tell_end(tx: &Transaction, id: Uuid, job: Uuid, error: Option<(&str, &str)>) -> Result<()> {
+    let sql = "UPDATE schedules SET error_code = $3, error_message = $4 WHERE id = $1 AND last_job_id = $2";
+    let (code, message) = error.map(|(code, message)| (code.to_owned(), message.to_owned())).unzip();
+    execute(tx, "write how the schedule went", sql, [id.into(), job.into(), code.into(), message.into()]).await?;
+    Ok(())
+}
+
 /// Writes why the last firing failed: code and message; none where it did not. False where that was known.
 pub async fn set_error(db: &impl ConnectionTrait, id: Uuid, error: Option<(&str, &str)>) -> Result<bool> {
     let sql = "UPDATE schedules SET error_code = $2, error_message = $3

@@ -5,12 +5,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::SecondsFormat;
 use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::app::App;
 use crate::embed::Readiness;
-use crate::store;
+use crate::store::{self, disk};
 
 /// How a part, or the whole, is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -58,6 +59,7 @@ impl Probes {
     pub fn of(app: &App) -> Self {
         let mut probes = Self::default();
         probes.register("database", database);
+        probes.register("storage", storage);
         probes.register("migrations", migrations);
         probes.register("queues", queues);
         probes.register("workers", workers);
@@ -104,6 +106,26 @@ async fn database(app: Arc<App>) -> Outcome {
         Ok(Some(version)) => (Health::Healthy, format!("pgvector {version}")),
         Ok(None) => (Health::Unhealthy, "pgvector is not installed; run: CREATE EXTENSION vector".to_owned()),
         Err(_) => (Health::Unhealthy, "the database does not answer".to_owned()),
+    }
+}
+
+/// Whether the database can write, and whether its disk, where it is ours, will be full soon.
+async fn storage(app: Arc<App>) -> Outcome {
+    let written = disk::probe(&app.store).await;
+    if let Some(since) = disk::full_since() {
+        let since = since.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let told =
+            format!("the disk of the database is full since {since}: make room, and what waits goes on by itself");
+        return (Health::Unhealthy, told);
+    }
+    match (written, app.free_bytes()) {
+        (Err(_), _) => (Health::Unhealthy, "the database does not answer".to_owned()),
+        (Ok(()), None) => (Health::Healthy, "the database can write".to_owned()),
+        (Ok(()), Some(free)) => {
+            let is_low = free < app.config.health.free_bytes;
+            let status = if is_low { Health::Degraded } else { Health::Healthy };
+            (status, format!("{} MB are free in the data directory", free / 1_000_000))
+        }
     }
 }
 

@@ -7,8 +7,10 @@ use metrics::{Unit, describe_counter, describe_gauge, describe_histogram, gauge}
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::app::App;
+use crate::causes::warn_of;
 use crate::error::Result;
 use crate::store::circuits::{self, Circuit};
+use crate::store::disk;
 use crate::store::entity::job::JobState;
 use crate::store::queues::{self, QueueState};
 
@@ -48,9 +50,14 @@ pub fn install() -> anyhow::Result<PrometheusHandle> {
 fn describe() {
     describe_counter!("vectorforge_http_requests_total", "HTTP requests by route, method and status");
     describe_histogram!("vectorforge_http_request_duration_seconds", Unit::Seconds, "HTTP requests by route");
+    describe_gauge!("vectorforge_connections", "Connections open now, WebSockets among them");
     describe_gauge!("vectorforge_websockets", "WebSockets open now");
     describe_counter!("vectorforge_graphql_requests_total", "GraphQL requests by code of the first error, or OK");
     describe_histogram!("vectorforge_graphql_field_duration_seconds", Unit::Seconds, "Root fields");
+    describe_counter!(
+        "vectorforge_event_reads_total",
+        "Reads for subscriptions by log and reader: its tail's, or one's own of the past"
+    );
     describe_counter!("vectorforge_search_requests_total", "Searches by error code, or OK");
     describe_counter!("vectorforge_search_exact_fallbacks_total", "Index searches answered exactly instead");
     describe_histogram!("vectorforge_search_duration_seconds", Unit::Seconds, "Searches");
@@ -80,6 +87,13 @@ fn describe() {
     describe_gauge!("vectorforge_queue_paused", "1 while the queue is paused");
     describe_gauge!("vectorforge_circuits_open", "Providers that are left alone because they fail");
     describe_gauge!("vectorforge_database_connections", "Connections of the pool by state");
+    describe_gauge!("vectorforge_storage_full", "1 while the disk of the database is full");
+    describe_gauge!(
+        "vectorforge_storage_free_bytes",
+        Unit::Bytes,
+        "Room in the data directory of the embedded database"
+    );
+    describe_counter!("vectorforge_log_lines_lost_total", "Lines that could not be logged, by place");
 }
 
 /// Keeps the figures that are asked of the database and of the recorder, for ever.
@@ -89,7 +103,7 @@ pub async fn keep(app: Arc<App>, recorder: PrometheusHandle) -> Result<()> {
         tokio::select! {
             _ = upkeep.tick() => recorder.run_upkeep(),
             _ = asked.tick() => if let Err(error) = tell(&app).await {
-                tracing::warn!(cause = ?error.cause, "{error}");
+                warn_of!(error);
             },
         }
     }
@@ -123,7 +137,16 @@ fn tell_circuits(app: &App, circuits: &[Circuit]) {
 }
 
 /// Renews the figures that cost nothing to ask, at each scrape.
-pub fn tell_pool(app: &App) {
+#[expect(clippy::cast_precision_loss, reason = "a disk of 2^53 bytes may be told with an error of one")]
+pub fn tell_at_scrape(app: &App) {
+    tell_pool(app);
+    gauge!("vectorforge_storage_full").set(f64::from(u8::from(disk::full_since().is_some())));
+    if let Some(free) = app.free_bytes() {
+        gauge!("vectorforge_storage_free_bytes").set(free as f64);
+    }
+}
+
+fn tell_pool(app: &App) {
     let pool = app.store.pool();
     let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
     gauge!("vectorforge_database_connections", "state" => "idle").set(f64::from(idle));

@@ -4,6 +4,8 @@ use serde_json::{Value as Json, json};
 
 use crate::support::TestApp;
 use crate::support::gql::id;
+use crate::support::raw::{self, Answer};
+use crate::support::refusal::Refusals;
 
 const DELETE: &str = "mutation($id: ID!) { deleteCollection(input: { id: $id }) { deletedCollectionId } }";
 const DELETE_DOCUMENT: &str = "mutation($id: ID!) { deleteDocument(input: { id: $id }) { deletedDocumentId } }";
@@ -183,4 +185,45 @@ async fn changing_a_document_keeps_its_chunks_and_vectors() {
     let hit = &app.search(&collection, "cats").await["hits"][0];
     assert_eq!((&hit["chunk"]["id"], &hit["chunk"]["document"]["title"]), (&chunk, &json!("Felines")));
     assert_eq!(app.database.number("SELECT count(*) FROM jobs").await, jobs, "no job for attributes");
+}
+
+/// Makes a collection whose metadata holds this number, written in a variable or, as a literal, in the operation itself.
+async fn create_with(app: &TestApp, name: &str, number: &str, is_literal: bool) -> Answer {
+    let create = |metadata: &str, head: &str| {
+        let call = format!("createCollection(input: {{ name: \"{name}\", metadata: {metadata} }})");
+        json!(format!("mutation{head} {{ {call} {{ collection {{ metadata }} }} }}"))
+    };
+    // By hand: the library that writes JSON would round the number itself.
+    let body = if is_literal {
+        format!("{{\"query\": {}}}", create(&format!("{{ n: [{number}] }}"), ""))
+    } else {
+        format!("{{\"query\": {}, \"variables\": {{\"m\": {{\"n\": [{number}]}}}}}}", create("$m", "($m: JSON)"))
+    };
+    raw::post(&app.address, &[("content-type", "application/json")], body).await
+}
+
+#[tokio::test]
+async fn numbers_of_metadata_come_back_as_sent_or_are_refused() {
+    let app = TestApp::builder().without_workers().start().await;
+    let refusals = Refusals::of(&app).await;
+    for number in ["18446744073709551616", "-9223372036854775809", "123456789012345678901234567890", "1e300"] {
+        for is_literal in [false, true] {
+            let answer = create_with(&app, "refused", number, is_literal).await;
+            let body: Json = serde_json::from_str(&answer.body).expect("the answer is JSON");
+            let extensions = &body["errors"][0]["extensions"];
+            let expected = (&json!("BAD_USER_INPUT"), &json!("input.metadata.n.0"));
+            assert_eq!((&extensions["code"], &extensions["field"]), expected, "{number}: {answer:?}");
+        }
+    }
+    refusals.left_nothing().await;
+    for number in ["9007199254740993", "-9007199254740993", "18446744073709551615", "-9223372036854775808", "0.1"] {
+        for is_literal in [false, true] {
+            let name = format!("{number} {is_literal}");
+            let made = create_with(&app, &name, number, is_literal).await;
+            let query = json!({ "query": format!("{{ collectionByName(name: \"{name}\") {{ metadata }} }}") });
+            let read = raw::post(&app.address, &[("content-type", "application/json")], query.to_string()).await;
+            let expected = format!("{{\"n\":[{number}]}}");
+            assert!(made.body.contains(&expected) && read.body.contains(&expected), "{number}: {made:?} {read:?}");
+        }
+    }
 }

@@ -28,6 +28,26 @@ async fn outcomes(app: &TestApp, collection: &str, documents: Json) -> (Vec<Json
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_path_of_a_thousand_characters_in_any_script_is_a_source_like_any_other() {
+    let app = TestApp::start().await;
+    let collection = app.collection("docs").await;
+    // As the command line and scheduled sources write it: nine bytes for each character.
+    let folder = "%E6%9D%B1%E4%BA%AC".repeat(50);
+    let uri = format!("file:///{}notes.md", format!("{folder}/").repeat(11));
+    let document = |text: &str| json!([{ "source": { "text": text }, "sourceUri": uri }]);
+    app.ingest_to_end(&collection, document("first")).await;
+    let again = app.ingest_to_end(&collection, document("second")).await;
+    assert_eq!(again["documents"][0]["outcome"], "REPLACED");
+    let query = "query($id: ID!, $uri: String!, $prefix: String!) { collection(id: $id) {
+        one: documents(sourceUri: $uri) { totalCount } under: documents(sourceUriPrefix: $prefix) { totalCount }
+        none: documents(sourceUriPrefix: \"file:///elsewhere/\") { totalCount } } }";
+    let prefix = format!("file:///{folder}/");
+    let counts = app.data(query, json!({ "id": collection, "uri": uri, "prefix": prefix })).await;
+    let expected = json!({ "one": { "totalCount": 1 }, "under": { "totalCount": 1 }, "none": { "totalCount": 0 } });
+    assert_eq!(counts["collection"], expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_chunk_is_the_slice_of_the_text_that_its_offsets_say() {
     let app = TestApp::start().await;
     for (size, unit) in [(3, "TOKENS"), (7, "CHARACTERS"), (40, "CHARACTERS")] {

@@ -1,9 +1,12 @@
 //! The real model: meaning without shared words, and token counts that are the tokenizer's own.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
+use async_trait::async_trait;
 use serde_json::json;
-use vectorforge::embed::{Embedder, LocalModel, LocalOptions, Purpose};
+use vectorforge::embed::{Embedded, Embedder, LocalModel, LocalOptions, Purpose, Readiness, Tokenize};
+use vectorforge::error::Result;
 
 use crate::support::TestApp;
 use crate::support::documents::chunks;
@@ -93,6 +96,98 @@ async fn of_a_text_longer_than_the_model_reads_the_beginning_counts() {
     }
 }
 
+/// The model, and how many texts of documents it did not read whole.
+struct Watched {
+    model: Arc<LocalModel>,
+    truncated: AtomicUsize,
+}
+
+#[async_trait]
+impl Embedder for Watched {
+    fn model(&self) -> &str {
+        self.model.model()
+    }
+
+    fn dimensions(&self) -> u32 {
+        self.model.dimensions()
+    }
+
+    async fn embed(&self, texts: Vec<String>, purpose: Purpose) -> Result<Vec<Embedded>> {
+        let embedded = self.model.embed(texts, purpose).await?;
+        if purpose == Purpose::Document {
+            self.truncated.fetch_add(embedded.iter().filter(|one| one.truncated).count(), SeqCst);
+        }
+        Ok(embedded)
+    }
+
+    async fn tokenizer(&self) -> Result<Arc<dyn Tokenize>> {
+        self.model.tokenizer().await
+    }
+
+    fn longest_chunk(&self) -> Option<u32> {
+        self.model.longest_chunk()
+    }
+
+    fn readiness(&self) -> Readiness {
+        self.model.readiness()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_a_chunk_size_in_characters_says_the_model_reads_every_chunk_whole() {
+    let watched = Arc::new(Watched { model: model(), truncated: AtomicUsize::new(0) });
+    let app = TestApp::builder().embedder(watched.clone()).start().await;
+    let words = "The harbour opens at six in the morning. ".repeat(80);
+    let texts = [
+        format!("{words}\n\nThe last sentence is about penguins."),
+        "東京は日本の首都であり世界最大の都市の一つ".repeat(60),
+        "서울은 한국의 수도이다 ".repeat(120),
+        "a,b;c:d!e?f".repeat(300),
+    ];
+    for (size, overlap) in [(32_768, 0), (32_768, 16_384), (1_500, 300)] {
+        let chunking = json!({ "size": size, "overlap": overlap, "unit": "CHARACTERS" });
+        let collection =
+            app.collection_with(json!({ "name": format!("{size} {overlap}"), "chunking": chunking })).await;
+        for text in &texts {
+            let document = app.indexed(&collection, json!({ "source": { "text": text } })).await;
+            assert_eq!(document["status"], "INDEXED", "{document}");
+            assert!(document["chunkCount"].as_u64() > Some(1), "{document}");
+            for chunk in chunks(&document) {
+                let tokens = chunk["tokenCount"].as_u64().expect("counted");
+                assert!(tokens <= u64::from(MODEL_LIMIT) - 2, "{tokens} tokens: {chunk}");
+            }
+        }
+        let found = app.search(&collection, "The last sentence is about penguins.").await;
+        let text = found["hits"][0]["chunk"]["text"].as_str().expect("a text");
+        assert!(text.contains("penguins"), "the end is found: {text}");
+    }
+    assert_eq!(watched.truncated.load(SeqCst), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ready_made_chunk_that_the_model_would_not_read_whole_is_refused_by_its_place() {
+    let watched = Arc::new(Watched { model: model(), truncated: AtomicUsize::new(0) });
+    let app = TestApp::builder().embedder(watched.clone()).start().await;
+    let collection = app.collection("docs").await;
+    let (fits, too_long) = ("word ".repeat(254), "word ".repeat(255));
+    let good = json!({ "source": { "chunks": [{ "text": fits }] } });
+    let bad = json!({ "source": { "chunks": [{ "text": "short" }, { "text": too_long }] } });
+    let ingest = "mutation($input: IngestDocumentsInput!) { ingestDocuments(input: $input) { run { id } } }";
+    let input = json!({ "input": { "collectionId": collection, "documents": [good, bad] } });
+    let refusal = app.refusal(ingest, input).await;
+    assert_eq!((&refusal["code"], &refusal["got"]), (&json!("BAD_USER_INPUT"), &json!("255 tokens")), "{refusal}");
+    assert_eq!(refusal["field"], "input.documents.1.source.chunks.1.text");
+    assert!(refusal["expected"].as_str().expect("told").starts_with("at most 254 tokens"), "{refusal}");
+    assert_eq!(app.database.number("SELECT count(*) FROM documents").await, 0);
+
+    // A vector of the caller's own stands for the whole chunk; nothing is left out.
+    let own = json!({ "source": { "chunks": [{ "text": "word ".repeat(300), "vector": vec![1; 384] }] } });
+    for document in [good, own] {
+        assert_eq!(app.indexed(&collection, document).await["status"], "INDEXED");
+    }
+    assert_eq!(watched.truncated.load(SeqCst), 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chunk_longer_than_the_model_reads_is_refused_and_one_as_long_is_not() {
     let app = TestApp::builder().embedder(model()).start().await;
@@ -110,10 +205,10 @@ async fn a_chunk_longer_than_the_model_reads_is_refused_and_one_as_long_is_not()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_default_chunk_is_as_long_as_the_model_reads() {
     let app =
-        TestApp::builder().embedder(model()).set("chunking.size", 1000).set("chunking.overlap", 900).start().await;
+        TestApp::builder().embedder(model()).set("chunking.size", 1000).set("chunking.overlap", 500).start().await;
     app.collection("docs").await;
     let found = app.data("{ collectionByName(name: \"docs\") { chunking { size overlap } } }", json!({})).await;
-    assert_eq!(found["collectionByName"]["chunking"], json!({ "size": 254, "overlap": 253 }));
+    assert_eq!(found["collectionByName"]["chunking"], json!({ "size": 254, "overlap": 127 }));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,9 +4,8 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
 
-use rustix::process::{Signal, kill_process};
+use rustix::process::{Resource, Rlimit, Signal, kill_process, prlimit};
 use serde_json::{Value as Json, json};
 use vectorforge::tasks::Tasks;
 
@@ -16,7 +15,7 @@ use crate::support::gql::id;
 use crate::support::{TestApp, until};
 
 /// The program in a directory of its own, with nothing of this process's settings.
-fn vectorforge(dir: &Path, arguments: &[&str]) -> Command {
+pub fn vectorforge(dir: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vectorforge"));
     command.args(arguments).current_dir(dir).env_clear().stdin(Stdio::null());
     command.env("VECTORFORGE_RUNTIME_DIR", Path::new(env!("CARGO_MANIFEST_DIR")).join(".runtime"));
@@ -30,24 +29,26 @@ fn free_port() -> u16 {
 }
 
 /// A program that runs; killed with the test.
-struct Running {
+pub struct Running {
     child: Child,
     log: std::path::PathBuf,
 }
 
 impl Running {
-    fn start(mut command: Command, dir: &Path) -> Self {
+    /// Starts it; what it says goes to a file.
+    pub fn start(mut command: Command, dir: &Path) -> Self {
         let log = dir.join(format!("log-{}", uuid::Uuid::now_v7()));
         let file = fs::File::create(&log).expect("a file");
         Self { child: command.stdout(Stdio::null()).stderr(file).spawn().expect("the program starts"), log }
     }
 
-    fn log(&self) -> String {
+    /// What it said so far.
+    pub fn log(&self) -> String {
         fs::read_to_string(&self.log).expect("UTF-8")
     }
 
     /// Where it serves, once it does.
-    async fn ready(&mut self) -> String {
+    pub async fn ready(&mut self) -> String {
         until("the program to be ready", async || {
             let log = self.log();
             assert!(self.child.try_wait().expect("our child").is_none(), "it ended: {log}");
@@ -56,16 +57,25 @@ impl Running {
         .await
     }
 
-    fn signal(&self, signal: Signal) {
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
         kill_process(pid(self.child.id()), signal).expect("it runs");
     }
 
-    async fn ended(&mut self) -> ExitStatus {
+    /// Its end.
+    pub async fn ended(&mut self) -> ExitStatus {
         until("the program to end", async || self.child.try_wait().expect("our child")).await
     }
 
+    /// Asks it to stop, and waits until it has done so as it should.
+    pub async fn stop(self) {
+        self.signal(Signal::TERM);
+        let (code, said) = self.outcome().await;
+        assert_eq!(code, Some(0), "{said}");
+    }
+
     /// Its end and what it said.
-    async fn outcome(mut self) -> (Option<i32>, String) {
+    pub async fn outcome(mut self) -> (Option<i32>, String) {
         let code = self.ended().await.code();
         (code, self.log())
     }
@@ -111,7 +121,7 @@ async fn best(address: &str, collection: &str, question: &str) -> String {
 }
 
 /// The embedded server's process id.
-fn postgres(dir: &Path) -> u32 {
+pub fn postgres(dir: &Path) -> u32 {
     let file = fs::read_to_string(dir.join("data/postgres/postmaster.pid")).expect("PostgreSQL runs");
     file.lines().next().and_then(|line| line.parse().ok()).expect("a process id")
 }
@@ -119,7 +129,9 @@ fn postgres(dir: &Path) -> u32 {
 #[tokio::test(flavor = "multi_thread")]
 async fn serve_ingests_searches_stops_cleanly_and_has_it_all_at_the_next_start() {
     let dir = temporary_directory();
-    let mut serve = Running::start(vectorforge(dir.path(), &["serve"]), dir.path());
+    // Nobody is under way when it stops: it does not wait for the grace.
+    let no_grace = &["serve", "--set", "http.shutdown_grace_ms=3600000"];
+    let mut serve = Running::start(vectorforge(dir.path(), no_grace), dir.path());
     let address = serve.ready().await;
     let health = client().get(format!("{address}/health")).send().await.expect("it answers");
     assert_eq!(health.status(), 200);
@@ -136,11 +148,9 @@ async fn serve_ingests_searches_stops_cleanly_and_has_it_all_at_the_next_start()
     assert!(code == Some(1) && said.contains(&sentence), "{code:?}: {said}");
 
     let server = postgres(dir.path());
-    let began = Instant::now();
     serve.signal(Signal::TERM);
     let (code, said) = serve.outcome().await;
     assert_eq!(code, Some(0), "{said}");
-    assert!(began.elapsed() < Duration::from_secs(10), "longer than the grace: {:?}", began.elapsed());
     assert!(rustix::process::test_kill_process(pid(server)).is_err(), "PostgreSQL still runs");
 
     let mut again = Running::start(vectorforge(dir.path(), &["serve"]), dir.path());
@@ -148,6 +158,33 @@ async fn serve_ingests_searches_stops_cleanly_and_has_it_all_at_the_next_start()
     assert_eq!(best(&address, &collection, "where are records kept?").await, databases);
     again.signal(Signal::INT);
     assert_eq!(again.outcome().await.0, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn serve_stops_cleanly_while_it_reads_a_large_document() {
+    let dir = temporary_directory();
+    let mut serve = Running::start(vectorforge(dir.path(), &["serve"]), dir.path());
+    let address = serve.ready().await;
+    let data = gql(&address, CREATE, json!({ "input": { "name": "docs" } })).await;
+    let collection = id(&data["createCollection"]["collection"]);
+    // Seconds of reading, as our own code is not optimized here, and minutes of embedding.
+    let text = "> a\n\n".repeat(1_800_000);
+    let documents = json!([{ "source": { "text": text }, "contentType": "text/markdown" }]);
+    let input = json!({ "collectionId": collection, "documents": documents });
+    gql(&address, INGEST, json!({ "input": input })).await;
+    let is_reading = "query($id: ID!) { collection(id: $id) { documents { edges { node { status } } } } }";
+    until("the document to be read", async || {
+        let data = gql(&address, is_reading, json!({ "id": collection })).await;
+        let status = data["collection"]["documents"]["edges"][0]["node"]["status"].clone();
+        (status == "PROCESSING").then_some(())
+    })
+    .await;
+    let server = postgres(dir.path());
+    serve.signal(Signal::TERM);
+    let (code, said) = serve.outcome().await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("unfinished jobs were given back"), "{said}");
+    assert!(rustix::process::test_kill_process(pid(server)).is_err(), "PostgreSQL still runs");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -237,13 +274,11 @@ async fn what_keeps_the_program_from_starting_is_told_in_one_sentence() {
     ] {
         let mut command = vectorforge(dir.path(), &[argument]);
         command.envs(variables.iter().copied());
-        let began = Instant::now();
         let (code, said) = Running::start(command, dir.path()).outcome().await;
         assert_eq!(code, Some(1), "{said}");
         let errors: Vec<_> = said.lines().filter(|line| line.contains("ERROR")).collect();
         assert!(matches!(errors[..], [error] if error.contains(sentence)), "no `{sentence}` in: {said}");
         assert!(!said.contains("hunter2"), "{said}");
-        assert!(began.elapsed() < Duration::from_secs(4), "{:?}: {said}", began.elapsed());
     }
 }
 
@@ -277,4 +312,27 @@ async fn the_first_background_task_that_ends_is_named_with_its_cause() {
         let cause = format!("{:#}", tasks.first_end().await);
         assert!(cause.starts_with(expected), "{cause}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_without_a_file_left_for_connections_goes_on_once_others_end() {
+    let dir = temporary_directory();
+    let mut server = Running::start(vectorforge(dir.path(), &["serve"]), dir.path());
+    let address = server.ready().await;
+    let id = server.child.id();
+    let files = fs::read_dir(format!("/proc/{id}/fd")).expect("it runs").count() as u64;
+    let few = Some(files + 16);
+    prlimit(Some(pid(id)), Resource::Nofile, Rlimit { current: few, maximum: few }).expect("our child");
+
+    let connect = async || tokio::net::TcpStream::connect(address.trim_start_matches("http://")).await;
+    let mut silent = Vec::new();
+    for _ in 0..64 {
+        silent.push(connect().await.expect("the system's queue has room"));
+    }
+    until("the files to run out", async || server.log().contains("connections cannot be accepted").then_some(())).await;
+    drop(silent);
+    let health = format!("{address}/healthz");
+    until("an answer", async || client().get(&health).send().await.is_ok_and(|it| it.status() == 200).then_some(()))
+        .await;
+    assert!(server.child.try_wait().expect("our child").is_none(), "{}", server.log());
 }

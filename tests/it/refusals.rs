@@ -56,7 +56,13 @@ async fn a_collection_with_a_wrong_field_is_refused() {
         ("chunking", json!({ "size": 0 }), "BAD_USER_INPUT", "input.chunking.size"),
         ("chunking", json!({ "size": 8_193 }), "BAD_USER_INPUT", "input.chunking.size"),
         ("chunking", json!({ "size": 32_769, "unit": "CHARACTERS" }), "BAD_USER_INPUT", "input.chunking.size"),
-        ("chunking", json!({ "size": 10, "overlap": 10 }), "BAD_USER_INPUT", "input.chunking.overlap"),
+        ("chunking", json!({ "size": 10, "overlap": 6 }), "BAD_USER_INPUT", "input.chunking.overlap"),
+        (
+            "chunking",
+            json!({ "size": 9, "overlap": 5, "unit": "CHARACTERS" }),
+            "BAD_USER_INPUT",
+            "input.chunking.overlap",
+        ),
     ] {
         refusals.check([(CREATE, with(json!({ "name": "new" }), field, value), code, path)]).await;
     }

@@ -1,10 +1,14 @@
 //! Bad documents: the whole call is refused by the field of one of them, with nothing written.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value as Json, json};
 
 use crate::support::TestApp;
+use crate::support::embedder::WordEmbedder;
+use crate::support::gql::id;
 use crate::support::refusal::Refusals;
 
 const INGEST: &str = "mutation($input: IngestDocumentsInput!) { ingestDocuments(input: $input) { run { id } } }";
@@ -31,6 +35,8 @@ async fn a_document_with_a_wrong_field_is_refused_and_the_good_one_beside_it_is_
         ("source", json!({ "text": " \r\n\t\u{a0}\u{3000}" }), "BAD_USER_INPUT", "source.text"),
         ("source", json!({ "text": "\u{feff} " }), "BAD_USER_INPUT", "source.text"),
         ("source", json!({ "text": "a\0b" }), "BAD_USER_INPUT", "source.text"),
+        ("source", json!({ "text": "%PDF-1.4\n1 0 obj\n" }), "UNSUPPORTED_CONTENT_TYPE", "source.text"),
+        ("source", json!({ "text": "{\\rtf1\\ansi x}" }), "UNSUPPORTED_CONTENT_TYPE", "source.text"),
         ("title", json!(""), "BAD_USER_INPUT", "title"),
         ("title", json!("é".repeat(256)), "BAD_USER_INPUT", "title"),
         ("title", json!("a\0b"), "BAD_USER_INPUT", "title"),
@@ -39,6 +45,7 @@ async fn a_document_with_a_wrong_field_is_refused_and_the_good_one_beside_it_is_
         ("sourceUri", json!(""), "BAD_USER_INPUT", "sourceUri"),
         ("sourceUri", json!("a\0b"), "BAD_USER_INPUT", "sourceUri"),
         ("sourceUri", json!("x".repeat(2_049)), "BAD_USER_INPUT", "sourceUri"),
+        ("sourceUri", json!(format!("file:///{}", "%E6%97%A5".repeat(2_041))), "BAD_USER_INPUT", "sourceUri"),
         ("tags", json!(["a", "b\0"]), "BAD_USER_INPUT", "tags.1"),
         ("tags", json!([""]), "BAD_USER_INPUT", "tags.0"),
         ("tags", json!(["x".repeat(256)]), "BAD_USER_INPUT", "tags.0"),
@@ -61,6 +68,32 @@ async fn a_document_with_a_wrong_field_is_refused_and_the_good_one_beside_it_is_
         refusals.check([(INGEST, second(&collection, document), code, path.as_str())]).await;
     }
     refusals.left_nothing().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ready_made_chunk_that_was_taken_in_by_a_process_without_its_model_fails_by_its_place() {
+    let taking = TestApp::builder().without_workers().start().await;
+    let collection = taking.collection("docs").await;
+    let documents =
+        json!([chunks(json!([{ "text": "a b c" }, { "text": "a b c d" }])), chunks(json!([{ "text": "a" }]))]);
+    let payload = taking.ingest(&collection, documents).await;
+    let reading = Arc::new(WordEmbedder { longest: Some(3), ..WordEmbedder::default() });
+    let app = TestApp::builder().embedder(reading).database(taking.database.clone()).start().await;
+    app.drain().await;
+    let failed = app.document(&id(&payload["documents"][0]["document"])).await;
+    assert_eq!((&failed["status"], &failed["error"]["code"]), (&json!("ERROR"), &json!("BAD_USER_INPUT")), "{failed}");
+    let message = failed["error"]["message"].as_str().expect("a message");
+    assert!(message.starts_with("document.chunks.1: got 4 tokens, expected at most 3 tokens"), "{message}");
+    assert_eq!(app.document(&id(&payload["documents"][1]["document"])).await["status"], "INDEXED");
+}
+
+#[tokio::test]
+async fn collections_with_vectors_of_their_own_have_no_longest_chunk() {
+    let reading = Arc::new(WordEmbedder { longest: Some(3), ..WordEmbedder::default() });
+    let app = TestApp::builder().embedder(reading).without_workers().start().await;
+    let own = app.collection_with(json!({ "name": "own", "embedding": { "dimensions": 2 } })).await;
+    let long = json!([{ "text": "a b c d e f", "vector": [1, 0] }]);
+    app.ingest(&own, json!([chunks(long)])).await;
 }
 
 #[tokio::test]
@@ -130,8 +163,10 @@ async fn a_call_with_no_documents_too_many_or_two_of_one_source_is_refused() {
 #[tokio::test]
 async fn a_document_one_byte_over_the_limit_is_refused_and_one_of_the_limit_is_taken() {
     let ten_mib = 10 * 1024 * 1024;
-    let by_default = TestApp::builder().without_workers().start().await;
-    let by_setting = TestApp::builder().without_workers().set("ingest.document_limit_bytes", 100).start().await;
+    // However long a loaded machine takes for twenty megabytes.
+    let patient = || TestApp::builder().without_workers().set("http.request_timeout_ms", 600_000);
+    let by_default = patient().start().await;
+    let by_setting = patient().set("ingest.document_limit_bytes", 100).start().await;
     for (app, limit) in [(by_default, ten_mib), (by_setting, 100)] {
         let collection = app.collection("docs").await;
         let refusals = Refusals::of(&app).await;

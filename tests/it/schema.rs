@@ -41,9 +41,9 @@ async fn everything_in_the_schema_is_described() {
     );
     let schema = app.data(&query, json!({})).await;
     let types = schema["__schema"]["types"].as_array().expect("types");
-    // `ID` and the connections are the engine's own.
+    // `ID` is the engine's own.
     let is_ours = |kind: &&Json| !name(kind).starts_with("__") && name(kind) != "ID";
-    let ours = types.iter().filter(is_ours).filter(|kind| !name(kind).ends_with("Connection"));
+    let ours = types.iter().filter(is_ours);
     let mut silent = Vec::new();
     for kind in ours {
         note_silent(&mut silent, kind, name(kind));
@@ -58,6 +58,19 @@ async fn everything_in_the_schema_is_described() {
         }
     }
     assert_eq!(silent, [""; 0], "without a description");
+}
+
+#[tokio::test]
+async fn every_input_type_is_named_so_that_no_operation_collides_with_it() {
+    let app = TestApp::builder().without_workers().start().await;
+    let schema = app.data("{ __schema { types { kind name } } }", json!({})).await;
+    let types = schema["__schema"]["types"].as_array().expect("types");
+    let is_input = |kind: &&Json| kind["kind"] == "INPUT_OBJECT";
+    let others: Vec<_> = types.iter().map(|kind| (is_input(&kind), name(kind))).collect();
+    assert!(others.iter().filter(|(is_input, _)| *is_input).count() > 20);
+    for (is_input, name) in others {
+        assert_eq!(is_input, name.ends_with("Input"), "{name}");
+    }
 }
 
 fn name(item: &Json) -> &str {

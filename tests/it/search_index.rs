@@ -145,7 +145,9 @@ async fn the_plan_of_an_index_search_uses_the_index_with_a_filter_and_without() 
         embeddings::operator(Metric::Cosine),
         json!(vectors[0]),
     );
-    for filter in ["", "AND EXISTS (SELECT 1 FROM documents d WHERE d.id = e.document_id AND d.metadata @> '{}')"] {
+    let fits = embeddings::METADATA_FITS.replace("$3", r#"'{"lang": "en"}'::jsonb"#);
+    let filtered = format!("AND EXISTS (SELECT 1 FROM documents d WHERE d.id = e.document_id AND {fits})");
+    for filter in ["", &filtered] {
         let settings = "SET hnsw.ef_search = 100; SET hnsw.iterative_scan = strict_order; SET enable_seqscan = off;
             SET enable_sort = off";
         sqlx::raw_sql(settings).execute(&mut connection).await.expect("settings");

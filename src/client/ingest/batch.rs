@@ -9,6 +9,7 @@ use url::Url;
 
 use super::files::SourceFile;
 use super::summary::Failure;
+use crate::ingest::load;
 
 /// Bounds of a batch.
 #[derive(Debug, Clone, Copy)]
@@ -100,10 +101,7 @@ impl Iterator for Batches {
 
 /// The document and the bytes of its JSON.
 fn read(file: SourceFile, limit: u64) -> Result<(NewDocument, usize), Failure> {
-    let text = match read_text(&file, limit) {
-        Ok(text) => text,
-        Err(message) => return Err(Failure::local(&file.path, message)),
-    };
+    let text = read_text(&file, limit)?;
     let Ok(source_uri) = Url::from_file_path(&file.path) else {
         return Err(Failure::local(&file.path, "has no absolute path".to_owned()));
     };
@@ -113,16 +111,21 @@ fn read(file: SourceFile, limit: u64) -> Result<(NewDocument, usize), Failure> {
     Ok((document, size))
 }
 
-fn read_text(file: &SourceFile, limit: u64) -> Result<String, String> {
-    let unreadable = |error: io::Error| format!("cannot be read: {error}");
+fn read_text(file: &SourceFile, limit: u64) -> Result<String, Failure> {
+    let failed = |message: String| Failure::local(&file.path, message);
     let mut bytes = Vec::new();
-    File::open(&file.path).and_then(|open| open.take(limit + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
+    File::open(&file.path)
+        .and_then(|open| open.take(limit + 1).read_to_end(&mut bytes))
+        .map_err(|error| failed(format!("cannot be read: {error}")))?;
     if bytes.len() as u64 > limit {
-        return Err(format!("is larger than {limit} bytes, the most that is sent"));
+        return Err(failed(format!("is larger than {limit} bytes, the most that is sent")));
+    }
+    if let Some(what) = load::recognise(&bytes) {
+        return Err(Failure::unsupported(&file.path, what));
     }
     String::from_utf8(bytes).map_err(|error| {
         let offset = error.utf8_error().valid_up_to();
-        format!("is no UTF-8 text: the byte at offset {offset} begins no character")
+        failed(format!("is no UTF-8 text: the byte at offset {offset} begins no character"))
     })
 }
 
@@ -180,6 +183,7 @@ mod tests {
             write(folder.path(), "latin1.md", b"caf\xe9"),
             SourceFile { path: folder.path().join("gone.md"), content_type: ContentType::Markdown },
             write(folder.path(), "huge.md", &[b'x'; 2_001]),
+            write(folder.path(), "paper.md", b"%PDF-1.7\n%%EOF\n"),
             write(folder.path(), "good.md", b"good"),
         ];
         let batches: Vec<_> = Batches::new(files, LIMITS).collect();
@@ -189,6 +193,9 @@ mod tests {
         assert_eq!(messages[0], "is no UTF-8 text: the byte at offset 3 begins no character");
         assert!(messages[1].starts_with("cannot be read: "), "{messages:?}");
         assert_eq!(messages[2], "is larger than 2000 bytes, the most that is sent");
+        let told = batch.failures[3].to_string();
+        let expected = "is a PDF document, which no loader reads (known are text/plain, text/markdown, text/html)";
+        assert!(told.ends_with(&format!("paper.md: {expected} (UNSUPPORTED_CONTENT_TYPE)")), "{told}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Which files the paths of the command line stand for.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -27,6 +27,8 @@ pub(super) struct SourceFile {
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub files: Vec<SourceFile>,
+    /// The folders that were named and held a file to send: absolute, without links.
+    pub folders: BTreeSet<PathBuf>,
     pub skipped: Skipped,
     /// Folders and files inside folders that could not be looked at.
     pub failures: Vec<Failure>,
@@ -69,7 +71,10 @@ pub(super) fn find(paths: &[PathBuf]) -> Result<Found, ClientError> {
     for given in paths {
         let path = fs::canonicalize(given).map_err(|error| unusable(given, &error))?;
         if path.is_dir() {
+            let before = found.files.len();
             walk(&path, &mut seen, &mut found);
+            let holds_files = found.files.len() > before || seen.iter().any(|file| file.starts_with(&path));
+            found.folders.extend(holds_files.then_some(path));
         } else if path.is_file() {
             let content_type = ContentType::from_path(&path).unwrap_or(ContentType::PlainText);
             take(path, content_type, &mut seen, &mut found);

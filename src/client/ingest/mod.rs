@@ -8,6 +8,7 @@ mod files;
 mod follow;
 mod news;
 mod progress;
+mod prune;
 mod report;
 mod socket;
 mod submit;
@@ -25,13 +26,14 @@ use self::files::{Found, SourceFile};
 use self::follow::Follower;
 use self::news::News;
 use self::progress::Progress;
+use self::prune::Pruner;
 use self::submit::Submitter;
 use self::summary::Summary;
 use super::error::ClientError;
 use super::retry::Retry;
 use super::server::Server;
-use super::terminal::print;
 use super::{ServerOptions, collection};
+use crate::output::print;
 
 /// Most runs that are worked on at once: keeps the server's workers fed, and the queue fair to other clients.
 const OPEN_RUNS: usize = 4;
@@ -52,12 +54,13 @@ pub struct IngestOptions {
     /// Name of the collection
     #[arg(long, short, value_name = "NAME")]
     pub collection: String,
-    /// Make the collection where it is not there (the default)
-    #[arg(long, overrides_with = "no_create")]
-    pub create: bool,
-    /// Fail where the collection is not there
+    /// Make the collection where it is not there
     #[arg(long)]
-    pub no_create: bool,
+    pub create: bool,
+    /// Delete the collection's documents of files that were in the folders and are no longer there; nothing where a folder
+    /// could not be read in whole, or holds no file
+    #[arg(long)]
+    pub prune: bool,
     #[command(flatten)]
     #[expect(missing_docs, reason = "a doc comment here would replace the command's help")]
     pub server: ServerOptions,
@@ -82,8 +85,10 @@ impl Manner {
 /// fail are no error: the summary tells them.
 pub async fn ingest(options: IngestOptions) -> Result<Summary, ClientError> {
     let ingested = ingest_until(options, Manner::DEFAULT, interrupt()).await?;
-    print(&ingested.summary);
-    ingested.end.map(|()| ingested.summary)
+    let printed = print(&ingested.summary);
+    ingested.end?;
+    printed?;
+    Ok(ingested.summary)
 }
 
 /// Ends at Ctrl-C.
@@ -107,21 +112,35 @@ pub(super) async fn ingest_until(
     interrupt: impl Future<Output = ()>,
 ) -> Result<Ingested, ClientError> {
     let started = Instant::now();
-    let found = files::find(&options.paths)?;
+    let found = files::find(&options.paths).map_err(|error| if options.prune { error.unpruned() } else { error })?;
+    if options.prune && found.folders.is_empty() {
+        return Err(ClientError::NotPruned { why: "--prune needs a folder, and only files were named" });
+    }
     let server = Server::new(options.server.url)?;
-    let collection = if options.no_create {
-        collection::find(&server, &options.collection).await?
-    } else {
+    let collection = if options.create {
         collection::find_or_create(&server, &options.collection).await?
+    } else {
+        collection::find(&server, &options.collection).await?
     };
     let url = server.url.to_string();
 
-    let Found { files, skipped, failures } = found;
+    let Found { files, folders, skipped, failures } = found;
+    let is_whole = failures.is_empty();
     let mut summary = Summary::new(files.len(), skipped, failures);
+    summary.is_pruned = options.prune.then_some(false);
     let (news, told) = mpsc::channel(NEWS_AHEAD);
     let work = async {
+        let pruner = Pruner { server: server.clone(), collection: collection.clone(), folders, news: news.clone() };
+        let work = async {
+            work(server, collection, files, manner, news).await?;
+            match options.prune {
+                true if is_whole => pruner.prune().await,
+                true => Err(ClientError::NotPruned { why: "a folder could not be read in whole" }),
+                false => Ok(()),
+            }
+        };
         tokio::select! {
-            end = work(server, collection, files, manner, news) => Some(end),
+            end = work => Some(end),
             () = interrupt => None,
         }
     };

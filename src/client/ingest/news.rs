@@ -18,6 +18,10 @@ pub(super) enum News {
         /// What.
         event: RunEvent,
     },
+    /// A document was deleted, because its file has gone.
+    Pruned,
+    /// All that have gone are deleted.
+    PruningEnded,
     /// A line for who watches.
     Note(String),
 }

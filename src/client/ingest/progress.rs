@@ -6,6 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::summary::Summary;
+use crate::output::complain;
 
 /// Least time between two plain lines: a log of an hour stays readable.
 const LINE_EVERY: Duration = Duration::from_secs(5);
@@ -51,7 +52,7 @@ impl Progress {
             }
             Self::Lines(last) if is_milestone || summary.elapsed >= *last + LINE_EVERY => {
                 *last = summary.elapsed;
-                eprintln!("{}/{} documents, {}", done(summary), summary.found, chunks(summary));
+                complain(&format_args!("{}/{} documents, {}", done(summary), summary.found, chunks(summary)));
             }
             Self::Lines(_) => {}
         }
@@ -60,8 +61,8 @@ impl Progress {
     /// Writes a line that stays.
     pub fn say(&self, line: &str) {
         match self {
-            Self::Bar(bar) => bar.suspend(|| eprintln!("{line}")),
-            Self::Lines(_) => eprintln!("{line}"),
+            Self::Bar(bar) => bar.suspend(|| complain(&line)),
+            Self::Lines(_) => complain(&line),
         }
     }
 

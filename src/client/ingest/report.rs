@@ -38,6 +38,14 @@ fn count(news: News, summary: &mut Summary) -> Option<String> {
             summary.add_failure(failure);
             Some(line)
         }
+        News::Pruned => {
+            summary.pruned += 1;
+            None
+        }
+        News::PruningEnded => {
+            summary.is_pruned = Some(true);
+            None
+        }
         News::Submitted(batch) => {
             summary.add_batch(batch);
             None

@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::ClientRequestBuilder;
 use tokio_tungstenite::tungstenite::error::{Error as WsError, ProtocolError};
+use tokio_tungstenite::tungstenite::http::StatusCode;
 use tokio_tungstenite::tungstenite::{self, Bytes};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
@@ -20,6 +21,9 @@ use crate::client::server::{CONNECT_TIMEOUT, ServerUrl, innermost, told};
 use crate::client::terminal::plain;
 
 const PROTOCOL: &str = "graphql-transport-ws";
+
+/// Where the server has too many sockets of ours.
+const BUSY: StatusCode = StatusCode::TOO_MANY_REQUESTS;
 
 /// Silence after which the server is asked for a sign of life; twice this without one, and the connection is given up.
 /// A network that went away tells nobody, so without asking the client would wait for ever.
@@ -176,8 +180,8 @@ fn closed(url: &ServerUrl, code: u16, reason: &str) -> SocketError {
 
 fn failed_handshake(url: &ServerUrl, error: WsError) -> SocketError {
     match error {
-        // A server that starts or stops, or the proxy before it.
-        WsError::Http(response) if response.status().is_server_error() => {
+        // A server that starts or stops or has no place now, or the proxy before it.
+        WsError::Http(response) if response.status().is_server_error() || response.status() == BUSY => {
             SocketError::Dropped(format!("status {}", response.status()))
         }
         WsError::Http(response) => {

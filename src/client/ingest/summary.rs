@@ -11,6 +11,7 @@ use super::files::Skipped;
 use super::news::{EventDocument, Run, RunCounts, RunEvent, Submitted, is_end};
 use crate::client::answer::ApiError;
 use crate::client::terminal::plain;
+use crate::ingest::load::ContentType;
 
 /// How many failed documents the summary names: one screen.
 const FAILURES_SHOWN: usize = 20;
@@ -20,7 +21,7 @@ const FAILURES_SHOWN: usize = 20;
 pub struct Failure {
     /// Path or source URI.
     pub what: String,
-    /// Code of the server; `None` where the file never got there.
+    /// Code of the fault, as the server's; `None` where the file could not be read here.
     pub code: Option<String>,
     /// Why.
     pub message: String,
@@ -30,6 +31,14 @@ impl Failure {
     /// A file that could not be read here.
     pub(super) fn local(path: &Path, message: String) -> Self {
         Self { what: plain(&path.to_string_lossy()), code: None, message }
+    }
+
+    /// A file of a format that no loader reads, as its bytes tell.
+    pub(super) fn unsupported(path: &Path, what: &str) -> Self {
+        let known = ContentType::ALL.map(ContentType::as_str).join(", ");
+        let message = format!("is {what}, which no loader reads (known are {known})");
+        let code = Some("UNSUPPORTED_CONTENT_TYPE".to_owned());
+        Self { what: plain(&path.to_string_lossy()), code, message }
     }
 
     /// A file that the server did not take.
@@ -77,6 +86,10 @@ pub struct Summary {
     pub unchanged: usize,
     /// Documents that were there with other content.
     pub replaced: usize,
+    /// Documents that were deleted, because their files have gone.
+    pub pruned: usize,
+    /// Whether pruning came to its end; `None` where none was wanted.
+    pub(super) is_pruned: Option<bool>,
     /// Why documents failed, in the order it was told.
     pub failures: Vec<Failure>,
     /// From the first look to the last event.
@@ -185,6 +198,9 @@ impl Summary {
             let unsent = plural(self.found - sent, "file");
             parts.push(format!("{unsent} not sent yet: give the same command again, nothing is taken in twice"));
         }
+        if self.is_pruned == Some(false) {
+            parts.push("not all was pruned: give the same command again".to_owned());
+        }
         if parts.is_empty() { "all was done".to_owned() } else { parts.join("; ") }
     }
 }
@@ -215,7 +231,8 @@ impl fmt::Display for Summary {
             ("chunks", self.chunks_embedded().to_string()),
             ("seconds", format!("{:.1}", self.elapsed.as_secs_f64())),
         ];
-        for (name, value) in lines {
+        let pruned = self.is_pruned.map(|_| ("pruned", self.pruned.to_string()));
+        for (name, value) in lines.into_iter().chain(pruned) {
             writeln!(f, "{name:<10} {value}")?;
         }
         for failure in self.failures.iter().take(FAILURES_SHOWN) {

@@ -206,10 +206,22 @@ async fn answer(Shared(fake): Shared<Fake>, Body(operation): Body<Json>) -> Body
     } else if query.contains("collectionByName") {
         let id = fake.state().collections.get(variables["name"].as_str().unwrap()).cloned();
         json!({ "data": { "collectionByName": id.map(|id| json!({ "id": id })) } })
+    } else if query.contains("sourceUriPrefix") {
+        let prefix = variables["prefix"].as_str().unwrap();
+        let mut uris: Vec<_> = fake.state().documents.keys().filter(|uri| uri.starts_with(prefix)).cloned().collect();
+        uris.sort();
+        let edges: Vec<_> = uris.iter().map(|uri| json!({ "node": { "id": uri, "sourceUri": uri } })).collect();
+        let page_info = json!({ "hasNextPage": false, "endCursor": null });
+        json!({ "data": { "collection": { "documents": { "edges": edges, "pageInfo": page_info } } } })
+    } else if query.contains("deleteDocument") {
+        let id = variables["id"].as_str().unwrap();
+        fake.state().documents.remove(id);
+        json!({ "data": { "deleteDocument": { "deletedDocumentId": id } } })
     } else if query.contains("collections") {
         let edge = |name: &String| json!({ "node": { "name": name } });
         let edges: Vec<_> = fake.state().collections.keys().map(edge).collect();
-        json!({ "data": { "collections": { "edges": edges } } })
+        let page_info = json!({ "hasNextPage": false, "endCursor": null });
+        json!({ "data": { "collections": { "edges": edges, "pageInfo": page_info } } })
     } else {
         json!({ "data": { "search": fake.state().search } })
     })

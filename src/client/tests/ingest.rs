@@ -36,8 +36,8 @@ fn options(server: ServerOptions, folder: &TempDir) -> IngestOptions {
     IngestOptions {
         paths: vec![folder.path().to_owned()],
         collection: "docs".to_owned(),
-        create: false,
-        no_create: false,
+        create: true,
+        prune: false,
         server,
     }
 }
@@ -212,12 +212,81 @@ async fn without_a_server_the_error_says_how_to_start_one() {
 }
 
 #[tokio::test]
-async fn a_collection_that_shall_not_be_made_is_not_made() {
+async fn a_collection_is_made_only_where_it_is_asked_for_and_a_slip_is_told() {
     let fake = Fake::start().await;
-    fake.state().collections.insert("notes".to_owned(), "col_1".to_owned());
+    for name in ["notes", "name"] {
+        fake.state().collections.insert(name.to_owned(), format!("col_{name}"));
+    }
     let folder = folder(&[("a.md", "A")]);
-    let options = IngestOptions { no_create: true, ..options(fake.options(), &folder) };
-    let error = ingest_until(options, QUICK, future::pending()).await.unwrap_err();
-    assert_eq!(error.to_string(), format!("no collection \"docs\" at {}: there are notes", fake.url));
-    assert_eq!(fake.state().collections.len(), 1);
+    let known = "there are \"name\", \"notes\"; to make a new one, `vectorforge ingest` takes --create";
+    let near = "did you mean \"name\"? Otherwise, to make a new one, `vectorforge ingest` takes --create";
+    for (collection, advice) in [("invoices", known), ("nmae", near)] {
+        let collection = collection.to_owned();
+        let options = IngestOptions { create: false, collection, ..options(fake.options(), &folder) };
+        let name = options.collection.clone();
+        let error = ingest_until(options, QUICK, future::pending()).await.unwrap_err();
+        assert_eq!(error.to_string(), format!("no collection {name:?} at {}: {advice}", fake.url));
+    }
+    assert_eq!(fake.state().collections.len(), 2);
+    assert!(fake.state().batches.is_empty());
+}
+
+/// Ingests with `--prune`.
+async fn pruned(fake: &Fake, folder: &TempDir) -> Result<Ingested, ClientError> {
+    let options = IngestOptions { prune: true, ..options(fake.options(), folder) };
+    ingest_until(options, QUICK, future::pending()).await
+}
+
+#[tokio::test]
+async fn documents_of_files_that_have_gone_from_the_folder_are_pruned_and_counted() {
+    let fake = Fake::start().await;
+    let folder = folder(&[("a.md", "A"), ("b.md", "B"), ("Makefile", "all:")]);
+    let named = IngestOptions { paths: vec![folder.path().join("Makefile")], ..options(fake.options(), &folder) };
+    ended_well(ingest_until(named, QUICK, future::pending()).await);
+    ingest(&fake, &folder).await;
+    for foreign in ["https://example.org/b.md", "file:///elsewhere/b.md", "b.md"] {
+        fake.state().documents.insert(foreign.to_owned(), String::new());
+    }
+    fs::remove_file(folder.path().join("b.md")).unwrap();
+    assert_eq!(ingest(&fake, &folder).await.pruned, 0, "not without --prune");
+    let summary = ended_well(pruned(&fake, &folder).await);
+    assert!(summary.is_success());
+    assert_eq!(summary.pruned, 1);
+    assert!(summary.to_string().contains("pruned     1\n"), "{summary}");
+    let left: Vec<_> = fake.state().documents.keys().cloned().collect();
+    assert!(!left.iter().any(|uri| uri.ends_with("/b.md") && uri.contains("/tmp")), "{left:?}");
+    assert_eq!(left.len(), 5, "what was skipped, and what is from elsewhere, stays: {left:?}");
+}
+
+#[tokio::test]
+async fn a_folder_that_is_empty_or_was_not_read_in_whole_is_not_pruned() {
+    let fake = Fake::start().await;
+    let folder = folder(&[("a.md", "A")]);
+    ingest(&fake, &folder).await;
+    fs::remove_file(folder.path().join("a.md")).unwrap();
+    let error = pruned(&fake, &folder).await.unwrap_err().to_string();
+    assert!(error.ends_with("nothing was pruned either: a folder that is not mounted looks the same"), "{error}");
+    assert_eq!(fake.state().documents.len(), 1);
+
+    fs::write(folder.path().join("b.md"), "B").unwrap();
+    let file =
+        IngestOptions { prune: true, paths: vec![folder.path().join("b.md")], ..options(fake.options(), &folder) };
+    let error = ingest_until(file, QUICK, future::pending()).await.unwrap_err().to_string();
+    assert_eq!(error, "nothing was pruned: --prune needs a folder, and only files were named");
+    assert_eq!(fake.state().documents.len(), 1);
+}
+
+#[tokio::test]
+async fn a_pdf_that_is_named_is_told_as_one_and_not_sent() {
+    let fake = Fake::start().await;
+    let folder = folder(&[("paper", "%PDF-1.7\n1 0 obj\n"), ("notes.md", "%PDF-1.4\n")]);
+    let paths = vec![folder.path().join("paper"), folder.path().join("notes.md")];
+    let named = IngestOptions { paths, ..options(fake.options(), &folder) };
+    let summary = ended_well(ingest_until(named, QUICK, future::pending()).await);
+    assert_eq!((summary.failed(), summary.indexed()), (2, 0));
+    for failure in &summary.failures {
+        assert_eq!(failure.code.as_deref(), Some("UNSUPPORTED_CONTENT_TYPE"));
+        assert!(failure.message.starts_with("is a PDF document, which no loader reads"), "{failure}");
+    }
+    assert!(fake.state().batches.is_empty());
 }

@@ -66,7 +66,7 @@ async fn searching_a_collection_that_is_not_there_says_how_to_make_one() {
     let Err(error) = ask(options(fake.options())).await else { panic!("found hits in no collection") };
     let sentence = error.to_string();
     assert!(
-        sentence.ends_with("there is none yet; `vectorforge ingest PATH --collection NAME` makes one"),
+        sentence.ends_with("there is none yet; `vectorforge ingest PATH --collection NAME --create` makes one"),
         "{sentence}"
     );
 }

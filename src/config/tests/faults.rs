@@ -25,12 +25,12 @@ fn all_faults_of_all_sources_are_told_in_one_run() {
         sources.faults(),
         [
             r#"http.port: got "70000" (vectorforge.toml line 2), expected a whole number from 1 to 65535"#,
-            r#"database.url: got "mysql://user:***@host/db" (environment DATABASE_URL), expected a URL such as postgres://user:password@host/database"#,
+            r#"database.url: got "mysql://user:***@host/db" (environment DATABASE_URL), expected a URL such as postgres://user:password@host:5432/database?sslmode=require"#,
             r#"log.level: got "loud" (.env VECTORFORGE_LOG__LEVEL), expected one of trace, debug, info, warn, error"#,
             r#"log.format: got "xml" (environment VECTORFORGE_LOG__FORMAT), expected one of text, json"#,
             r#"storage.threshold_bytes: got "0" (vectorforge.toml line 4), expected a whole number of bytes from 1 to 1073741824"#,
             r#"llm.temperature: got "2.5" (.env VECTORFORGE_LLM__TEMPERATURE), expected a number from 0 to 2"#,
-            r#"chunking.overlap: got 32 (default), expected less than chunking.size, which is "20" (command line chunking.size)"#,
+            r#"chunking.overlap: got 32 (default), expected at most half of chunking.size, which is "20" (command line chunking.size)"#,
         ]
     );
 }
@@ -52,6 +52,17 @@ fn a_range_includes_its_ends_and_nothing_beyond() {
         ("source.directories", ["/srv/notes", "/a:/b c"], ["notes", ""]),
         ("source.directories", ["/", "/a/:/a"], ["/a:", "/a::/b"]),
         ("object_store.url", ["s3://bucket", "file:///dir"], ["s3://", "bucket"]),
+        (
+            "database.url",
+            ["postgres://u:p@h:5432/d?sslmode=require", "postgresql:///d?host=/run"],
+            ["mysql://h/d", "h"],
+        ),
+        ("database.url", ["postgres://[::1]/d", "postgres://h?port=1"], ["postgres://h:port/d", "postgres://h?port=x"]),
+        (
+            "database.url",
+            ["postgres://h/d?sslmode=disable", "postgres://h"],
+            ["postgres://h?sslmode=no", "postgres://"],
+        ),
     ] {
         for value in inside {
             given().set(key, value).load();
@@ -75,7 +86,7 @@ fn settings_that_contradict_each_other_are_told_together_with_both_values() {
         .set("index.hnsw_m", "33");
     let faults = sources.faults();
     for (fault, part) in faults.iter().zip([
-        r#"chunking.overlap: got "240" (command line chunking.overlap), expected less than chunking.size, which is 240 (default)"#,
+        r#"chunking.overlap: got "240" (command line chunking.overlap), expected at most half of chunking.size, which is 240 (default)"#,
         "less than half of queue.lease_ms, which is 30000 (default)",
         r#"at most queue.backoff_max_ms, which is "1000""#,
         r#"schedule.tick_ms: got "7500" (command line schedule.tick_ms), expected less than half of schedule.lease_ms"#,

@@ -1,172 +1,156 @@
-//! Following numbered events: each once, in order, from any number on.
+//! Following a log: each event once, in order, from any number on. One reader reads the end of the log for all who
+//! follow it; who is further behind than its ring reaches reads pages of its own, at its own pace.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{self, Stream};
+use metrics::counter;
+use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::app::App;
-use crate::error::Result;
+use super::log::{Head, Log};
+use super::readers::Readers;
+use super::ring::{End, Next, Ring};
+use crate::error::{Error, Result};
 use crate::graphql::fault::{self, OrFault};
-use crate::store::entity::run_event::{self, EventKind};
-use crate::store::jobs::EventRow;
-use crate::store::listen::{JOB_EVENTS_CHANNEL, RUNS_CHANNEL, Waiter};
-use crate::store::{TenantId, jobs, runs};
 
-/// Where events are read. A later one never has a lower number.
-pub trait Log: Send + 'static {
-    /// What is read.
-    type Event: Send;
+/// The readers of logs of one kind.
+pub type LogReaders<L> = Readers<Uuid, Ring<<L as Log>::Event>>;
 
-    /// Joins the signal that tells of more.
-    fn join(&self) -> Waiter;
+/// Events read at once: bounds what a follower who is behind holds in memory.
+const PAGE: usize = 128;
 
-    /// The longest wait for a signal.
-    fn poll(&self) -> Duration;
-
-    /// Events after a number, in order, at most `limit`.
-    fn read(&self, after: i64, limit: u64) -> impl Future<Output = Result<Vec<Self::Event>>> + Send;
-
-    /// Whether what the events are of is there: where it was removed, nothing more can come.
-    fn is_there(&self) -> impl Future<Output = Result<bool>> + Send;
-
-    /// The event's number.
-    fn sequence(event: &Self::Event) -> i64;
-
-    /// Whether it may be the last one: it is, where nothing follows.
-    fn may_be_last(event: &Self::Event) -> bool;
-}
-
-/// A run's events.
-pub struct RunLog {
-    /// Where to read.
-    pub app: Arc<App>,
-    /// Whose.
-    pub tenant: TenantId,
-    /// Which.
-    pub run: Uuid,
-}
-
-impl Log for RunLog {
-    type Event = run_event::Model;
-
-    fn join(&self) -> Waiter {
-        self.app.signals.join(RUNS_CHANNEL, self.run.to_string())
-    }
-
-    fn poll(&self) -> Duration {
-        self.app.config.events.poll
-    }
-
-    async fn read(&self, after: i64, limit: u64) -> Result<Vec<run_event::Model>> {
-        runs::events(self.app.store.db(), self.tenant, self.run, after, limit).await
-    }
-
-    async fn is_there(&self) -> Result<bool> {
-        Ok(!runs::by_ids(self.app.store.db(), self.tenant, &[self.run]).await?.is_empty())
-    }
-
-    fn sequence(event: &run_event::Model) -> i64 {
-        event.sequence
-    }
-
-    fn may_be_last(event: &run_event::Model) -> bool {
-        event.kind == EventKind::RunFinished
-    }
-}
-
-/// A job's events.
-pub struct JobLog {
-    /// Where to read.
-    pub app: Arc<App>,
-    /// Whose.
-    pub tenant: TenantId,
-    /// Which.
-    pub job: Uuid,
-}
-
-impl Log for JobLog {
-    type Event = EventRow;
-
-    fn join(&self) -> Waiter {
-        self.app.signals.join(JOB_EVENTS_CHANNEL, self.job.to_string())
-    }
-
-    fn poll(&self) -> Duration {
-        self.app.config.events.poll
-    }
-
-    async fn read(&self, after: i64, limit: u64) -> Result<Vec<EventRow>> {
-        jobs::events(self.app.store.db(), self.tenant, self.job, after, limit).await
-    }
-
-    async fn is_there(&self) -> Result<bool> {
-        Ok(!jobs::by_ids(self.app.store.db(), self.tenant, &[self.job]).await?.is_empty())
-    }
-
-    fn sequence(event: &EventRow) -> i64 {
-        event.sequence
-    }
-
-    fn may_be_last(event: &EventRow) -> bool {
-        event.state.is_terminal()
-    }
-}
-
-/// The events after a number, then the new ones, up to the last. After an error nothing more comes: the reader joins
+/// The events after a number, then the new ones, up to the last. After an error nothing more comes: the follower joins
 /// again.
 pub fn follow<L: Log, T: 'static>(
+    readers: LogReaders<L>,
     log: L,
     after: i64,
-    is_at_end: bool,
-    shown: impl Fn(L::Event) -> T + Send + 'static,
+    head: Head,
+    shown: impl Fn(Arc<L::Event>) -> T + Send + 'static,
 ) -> impl Stream<Item = fault::Result<T>> {
-    let place = Place { waiter: log.join(), log, after, unsent: VecDeque::new(), is_at_end, is_over: false };
-    stream::unfold((place, shown), |(mut place, shown)| async move {
-        let next = place.next().await?;
-        Some((next.map(&shown).or_fault(), (place, shown)))
+    let end = join(&readers, &log, after, head);
+    let follower = Follower { readers, log, after, end, past: VecDeque::new() };
+    stream::unfold((Some(follower), shown), |(follower, shown)| async move {
+        let mut follower = follower?;
+        match follower.next().await {
+            Ok(event) => Some((Ok(shown(event?)), (Some(follower), shown))),
+            Err(error) => Some((Err(error).or_fault(), (None, shown))),
+        }
     })
 }
 
-/// A reader's place in a log.
-struct Place<L: Log> {
-    log: L,
-    after: i64,
-    waiter: Waiter,
-    unsent: VecDeque<L::Event>,
-    is_at_end: bool,
-    is_over: bool,
+/// The end of a log. A reader that is started for it goes back to where its first follower stands, as far as the ring
+/// reaches: then those who come right after find everything there.
+fn join<L: Log>(readers: &LogReaders<L>, log: &L, after: i64, head: Head) -> watch::Receiver<Ring<L::Event>> {
+    let limit = log.app().config.events.ring_limit;
+    let reach = head.last.saturating_sub(i64::try_from(limit).unwrap_or(i64::MAX));
+    let start = after.max(reach);
+    let is_over = head.is_over && start >= head.last;
+    readers.join(log.id(), Ring::new(start, limit), |ring| read(log.clone(), ring, start, is_over))
 }
 
-/// Events read at once: bounds what a slow reader holds in memory.
-const BATCH: u64 = 256;
+/// Reads a log from a number on for all who follow it.
+async fn read<L: Log>(log: L, ring: watch::Sender<Ring<L::Event>>, at: i64, is_over: bool) {
+    let end = match read_to_end(log, &ring, at, is_over).await {
+        Ok(()) => End::Over,
+        Err(error) => End::Failed(Arc::new(error)),
+    };
+    ring.send_modify(|ring| ring.end(end));
+}
 
-impl<L: Log> Place<L> {
+async fn read_to_end<L: Log>(
+    log: L,
+    ring: &watch::Sender<Ring<L::Event>>,
+    mut at: i64,
+    mut is_over: bool,
+) -> Result<()> {
+    let mut waiter = log.join();
+    loop {
+        let page = read_page(&log, at, "tail").await?;
+        let length = page.len();
+        if let Some((number, last)) = page.last() {
+            (at, is_over) = (*number, L::may_be_last(last));
+            ring.send_modify(|ring| ring.extend(page));
+        }
+        if length == PAGE {
+            continue;
+        }
+        if is_over || (length == 0 && head(&log).await?.is_none()) {
+            return Ok(());
+        }
+        let _ = tokio::time::timeout(jittered(log.app().config.events.poll), waiter.signal()).await;
+    }
+}
+
+/// Around a time, so that those who began together do not all look together for ever.
+pub(super) fn jittered(time: Duration) -> Duration {
+    time.mul_f64(0.75 + 0.5 * rand::random::<f64>())
+}
+
+/// Where a log stands now; asked in the subscriptions' share of the pool.
+pub async fn head<L: Log>(log: &L) -> Result<Option<Head>> {
+    let _turn = log.app().store.subscriptions().turn().await;
+    log.head().await
+}
+
+/// Events with their numbers.
+type Page<E> = Vec<(i64, Arc<E>)>;
+
+async fn read_page<L: Log>(log: &L, after: i64, reader: &'static str) -> Result<Page<L::Event>> {
+    let _turn = log.app().store.subscriptions().turn().await;
+    counter!("vectorforge_event_reads_total", "log" => L::NAME, "reader" => reader).increment(1);
+    let events = log.read(after, PAGE as u64).await?;
+    Ok(events.into_iter().map(|event| (L::sequence(&event), Arc::new(event))).collect())
+}
+
+/// One who follows a log.
+struct Follower<L: Log> {
+    readers: LogReaders<L>,
+    log: L,
+    /// The number of the last event given.
+    after: i64,
+    end: watch::Receiver<Ring<L::Event>>,
+    /// Read from before the ring, not given yet.
+    past: VecDeque<(i64, Arc<L::Event>)>,
+}
+
+impl<L: Log> Follower<L> {
     /// The next event; `None` after the last one.
-    async fn next(&mut self) -> Option<Result<L::Event>> {
-        while self.unsent.is_empty() {
-            if self.is_over {
-                return None;
+    async fn next(&mut self) -> Result<Option<Arc<L::Event>>, Arc<Error>> {
+        loop {
+            if let Some((number, event)) = self.past.pop_front() {
+                return Ok(self.give(number, event));
             }
-            if let Err(error) = self.read().await {
-                self.is_over = true;
-                return Some(Err(error));
-            }
-            if self.unsent.is_empty() && !self.is_over {
-                let _ = tokio::time::timeout(self.log.poll(), self.waiter.signal()).await;
+            let next = self.end.borrow_and_update().after(self.after);
+            match next {
+                Next::Event(number, event) => return Ok(self.give(number, event)),
+                Next::Past => {
+                    self.past = read_page(&self.log, self.after, "past").await?.into();
+                    // The ring starts after events that are not there any more: they were removed.
+                    if self.past.is_empty() {
+                        return Ok(None);
+                    }
+                }
+                Next::Later => self.end.changed().await.map_err(|_| lost())?,
+                Next::Again => match head(&self.log).await? {
+                    Some(head) => self.end = join(&self.readers, &self.log, self.after, head),
+                    None => return Ok(None),
+                },
+                Next::Over => return Ok(None),
+                Next::Failed(error) => return Err(error),
             }
         }
-        let event = self.unsent.pop_front()?;
-        self.after = L::sequence(&event);
-        self.is_at_end = L::may_be_last(&event);
-        Some(Ok(event))
     }
 
-    async fn read(&mut self) -> Result<()> {
-        self.unsent = self.log.read(self.after, BATCH).await?.into();
-        self.is_over = self.unsent.is_empty() && (self.is_at_end || !self.log.is_there().await?);
-        Ok(())
+    fn give(&mut self, number: i64, event: Arc<L::Event>) -> Option<Arc<L::Event>> {
+        self.after = number;
+        Some(event)
     }
+}
+
+fn lost() -> Error {
+    Error::internal("follow events", anyhow::anyhow!("their reader was lost"))
 }

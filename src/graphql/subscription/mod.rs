@@ -1,6 +1,11 @@
-//! Subscriptions. Rows are the truth: join the signal first, read what is there, then read again at each signal.
+//! Subscriptions. Rows are the truth: join the signal first, read what is there, then read again at each signal. What
+//! many follow is read once.
 
 mod events;
+mod feeds;
+mod log;
+mod readers;
+mod ring;
 mod states;
 
 use async_graphql::{Context, Description, ID, Subscription as GraphqlSubscription};
@@ -8,14 +13,14 @@ use futures_util::stream::Stream;
 
 use super::context::ContextExt;
 use super::fault::{OrFault, Result};
-use super::page;
 use super::types::job::JobEvent;
 use super::types::progress::IngestProgress;
-use super::types::queue::{Queue, QueueUpdate};
+use super::types::queue::{self, QueueUpdate};
 use crate::error::Error;
 use crate::id::Kind;
-use crate::store::{jobs, runs};
-use events::{JobLog, RunLog};
+use log::{JobLog, RunLog};
+
+pub use feeds::Feeds;
 
 /// Following.
 #[derive(Description)]
@@ -32,12 +37,11 @@ impl Subscription {
         #[graphql(desc = "The cursor of the last event seen; without it all events come.")] after: Option<String>,
     ) -> Result<impl Stream<Item = Result<IngestProgress>> + use<>> {
         let run = Kind::Run.decode("runId", &run_id).or_fault()?;
-        let after = page::number_after("after", after.as_deref()).or_fault()?.unwrap_or(0);
-        let known = runs::by_ids(ctx.app().store.db(), ctx.tenant(), &[run]).await.or_fault()?.remove(&run);
-        let known = known.ok_or_else(|| Error::not_found("runId", "run", &*run_id)).or_fault()?;
-        let is_at_end = known.state.is_terminal() && known.last_event <= after;
         let log = RunLog { app: ctx.app().clone(), tenant: ctx.tenant(), run };
-        Ok(events::follow(log, after, is_at_end, IngestProgress))
+        let head = events::head(&log).await.or_fault()?;
+        let head = head.ok_or_else(|| Error::not_found("runId", "run", &*run_id)).or_fault()?;
+        let after = IngestProgress::list(run).number_after("after", after.as_deref(), head.last).or_fault()?;
+        Ok(events::follow(Feeds::of(ctx).runs.clone(), log, after.unwrap_or(0), head, IngestProgress))
     }
 
     /// Every event of a job in order, each once: first those after the cursor, then the new ones as they happen. Ends by
@@ -49,12 +53,11 @@ impl Subscription {
         #[graphql(desc = "The cursor of the last event seen; without it all events come.")] after: Option<String>,
     ) -> Result<impl Stream<Item = Result<JobEvent>> + use<>> {
         let job = Kind::Job.decode("jobId", &job_id).or_fault()?;
-        let after = page::number_after("after", after.as_deref()).or_fault()?.unwrap_or(0);
-        let known = jobs::by_ids(ctx.app().store.db(), ctx.tenant(), &[job]).await.or_fault()?.remove(&job);
-        let known = known.ok_or_else(|| Error::not_found("jobId", "job", &*job_id)).or_fault()?;
-        let is_at_end = known.state.is_terminal() && known.last_event <= after;
         let log = JobLog { app: ctx.app().clone(), tenant: ctx.tenant(), job };
-        Ok(events::follow(log, after, is_at_end, JobEvent))
+        let head = events::head(&log).await.or_fault()?;
+        let head = head.ok_or_else(|| Error::not_found("jobId", "job", &*job_id)).or_fault()?;
+        let after = JobEvent::list(job).number_after("after", after.as_deref(), head.last).or_fault()?;
+        Ok(events::follow(Feeds::of(ctx).jobs.clone(), log, after.unwrap_or(0), head, JobEvent))
     }
 
     /// A queue as it is now, then again whenever it changed, at most every 250 ms (a setting). States in between are
@@ -65,8 +68,8 @@ impl Subscription {
         #[graphql(desc = "The queue.")] queue: String,
         #[graphql(desc = "The cursor of the last state seen: the first comes once it differs.")] after: Option<String>,
     ) -> Result<impl Stream<Item = Result<QueueUpdate>> + use<>> {
-        let after = page::id_after("after", after.as_deref()).or_fault()?;
-        Queue::of_name(ctx.app(), "queue", &queue).await.or_fault()?;
-        Ok(states::follow(ctx.app().clone(), queue, after))
+        let after = QueueUpdate::list(&queue).id_after("after", after.as_deref()).or_fault()?;
+        queue::check(ctx.app(), &[("queue".to_owned(), &queue)]).await.or_fault()?;
+        Ok(states::follow(&Feeds::of(ctx).queues, ctx.app(), queue, after))
     }
 }

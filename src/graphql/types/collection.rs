@@ -1,18 +1,19 @@
 //! `Collection` and the input that makes and changes it.
 
-use async_graphql::connection::{Connection, EmptyFields};
 use async_graphql::{Context, Description, Enum, ID, InputObject, Object, OneofObject, SimpleObject};
-use chrono::{DateTime, Utc};
 use serde_json::Value as Json;
 use uuid::Uuid;
 
+use super::connection::Connection;
 use super::document::{Document, DocumentStatus};
 use crate::collection::create::{CreateCollection, EmbeddingChoice};
 use crate::graphql::check;
 use crate::graphql::context::ContextExt;
 use crate::graphql::fault::{OrFault, Result};
 use crate::graphql::loader::{DocumentCount, DocumentPage, SpaceOf, TotalsOf};
-use crate::graphql::page::{self, Cursor};
+use crate::graphql::name;
+use crate::graphql::page::{self, List, Place};
+use crate::graphql::types::date_time::DateTime;
 use crate::id::Kind;
 use crate::ingest::chunk::{ChunkSettings, Unit};
 use crate::store::collections::CollectionChange;
@@ -37,7 +38,8 @@ impl Collection {
         ID(Kind::Collection.encode(self.0.id))
     }
 
-    /// Unique among the collections that are not deleted; 1-255 characters.
+    /// Unique among the collections that are not deleted; 1-255 characters in Unicode's composed form (NFC), without
+    /// white space at its ends and without control and invisible characters.
     async fn name(&self) -> &str {
         &self.0.name
     }
@@ -53,13 +55,13 @@ impl Collection {
     }
 
     /// When it was made.
-    async fn created_at(&self) -> DateTime<Utc> {
-        self.0.created_at
+    async fn created_at(&self) -> DateTime {
+        self.0.created_at.into()
     }
 
     /// When its name, description or metadata last changed.
-    async fn updated_at(&self) -> DateTime<Utc> {
-        self.0.updated_at
+    async fn updated_at(&self) -> DateTime {
+        self.0.updated_at.into()
     }
 
     /// How its documents are cut into chunks.
@@ -67,6 +69,7 @@ impl Collection {
         let settings: ChunkSettings = serde_json::from_value(self.0.chunking.clone())
             .map_err(|cause| crate::error::Error::internal("read the collection's chunk settings", cause))
             .or_fault()?;
+        let settings = settings.applied(None);
         Ok(Chunking { size: settings.size, overlap: settings.overlap, unit: settings.unit.into() })
     }
 
@@ -90,6 +93,7 @@ impl Collection {
 
     /// Its documents in order of creation.
     #[graphql(complexity = "page_cost(first, child_complexity)")]
+    #[expect(clippy::too_many_arguments, reason = "each is an argument of the field")]
     async fn documents(
         &self,
         ctx: &Context<'_>,
@@ -97,17 +101,21 @@ impl Collection {
         #[graphql(desc = "Start after this cursor.")] after: Option<String>,
         #[graphql(desc = "Only those in this status.")] status: Option<DocumentStatus>,
         #[graphql(desc = "Only the one from this source.")] source_uri: Option<String>,
+        #[graphql(desc = "Only those from sources that begin so, such as `file:///srv/notes/`.")]
+        source_uri_prefix: Option<String>,
         #[graphql(desc = "Only those with this content: `contentHash` of a document.")] content_hash: Option<String>,
-    ) -> Result<Connection<String, Document, DocumentTotal, EmptyFields>> {
+    ) -> Result<Connection<Document, DocumentTotal>> {
         let (first, limit) = page::rows_to_read("first", first, ctx.app().config.graphql.page_limit).or_fault()?;
-        let cursor = page::id_after("after", after.as_deref()).or_fault()?;
-        let source_uri = check::optional_text("sourceUri", source_uri, 0, check::URI_LIMIT).or_fault()?;
+        let source_uri = check::optional_uri("sourceUri", source_uri, 0).or_fault()?;
+        let source_prefix = check::optional_uri("sourceUriPrefix", source_uri_prefix, 0).or_fault()?;
         let content_hash = content_hash.map(|hash| check::sha256("contentHash", &hash)).transpose().or_fault()?;
-        let filter = DocumentFilter { status: status.map(Into::into), source_uri, content_hash };
+        let filter = DocumentFilter { status: status.map(Into::into), source_uri, source_prefix, content_hash };
+        let list = List::new("documents", &(self.0.id, &filter));
+        let cursor = list.id_after("after", after.as_deref()).or_fault()?;
         let key = DocumentPage { collection: self.0.id, filter: filter.clone(), after: cursor, limit };
         let rows = ctx.loader().load_one(key).await.or_fault()?.unwrap_or_default();
         let total = DocumentTotal { collection: self.0.id, filter };
-        Ok(page::connection(rows, first, cursor.is_some(), total, |row| Cursor::Id(row.id)))
+        Ok(list.page(rows, first, cursor.is_some(), total, |row| Place::Id(row.id)))
     }
 }
 
@@ -149,10 +157,11 @@ impl CollectionTotal {
 /// How documents are cut into chunks.
 #[derive(SimpleObject)]
 pub struct Chunking {
-    /// Longest chunk, in units; in tokens at most as many as the collection's model reads (`longestChunk` of
-    /// `embeddingModels`).
+    /// Longest chunk, in units. In tokens it is at most as many as the collection's model reads (`longestChunk` of
+    /// `embeddingModels`); in characters, a chunk of more tokens than that is cut smaller.
     size: u32,
-    /// Units that neighbouring chunks share.
+    /// Most units that a chunk repeats from the end of the one before it: as many as there are from the first joint of
+    /// the text (paragraph, line, sentence, clause, word) within them; fewer where the next piece needs the room.
     overlap: u32,
     /// What is counted.
     unit: ChunkUnit,
@@ -264,7 +273,8 @@ impl From<IndexState> for IndexStatus {
 /// A collection to be made.
 #[derive(InputObject)]
 pub struct CreateCollectionInput {
-    /// 1-255 characters, unique.
+    /// 1-255 characters, unique. White space at its ends goes, letters and their accents are composed (NFC); control and
+    /// invisible characters are refused.
     name: String,
     /// At most 10,000 characters.
     #[graphql(default)]
@@ -292,9 +302,10 @@ pub enum EmbeddingInput {
 /// How documents are cut into chunks.
 #[derive(InputObject)]
 pub struct ChunkingInput {
-    /// Longest chunk, in units.
+    /// Longest chunk, in units: 1-8,192 tokens, and at most as many as the model reads; or 1-32,768 characters, of which
+    /// a chunk has fewer where the model would not read it whole.
     size: u32,
-    /// Units that neighbouring chunks share; less than `size`.
+    /// Most units that a chunk repeats from the end of the one before it; at most half of `size`.
     #[graphql(default)]
     overlap: u32,
     /// What is counted.
@@ -306,7 +317,7 @@ impl CreateCollectionInput {
     /// The checked input.
     pub fn checked(self, metadata_limit: usize) -> crate::error::Result<CreateCollection> {
         Ok(CreateCollection {
-            name: check::text("input.name", self.name, 1, check::NAME_LIMIT)?,
+            name: name::name("input.name", &self.name)?,
             description: check::text("input.description", self.description, 0, check::DESCRIPTION_LIMIT)?,
             metadata: check::optional_object("input.metadata", self.metadata, metadata_limit)?
                 .unwrap_or_else(|| Json::Object(serde_json::Map::new())),
@@ -331,7 +342,7 @@ impl CreateCollectionInput {
 pub struct UpdateCollectionInput {
     /// Which.
     pub id: ID,
-    /// New name, 1-255 characters.
+    /// New name, as in `CreateCollectionInput`.
     name: Option<String>,
     /// New description.
     description: Option<String>,
@@ -343,7 +354,7 @@ impl UpdateCollectionInput {
     /// The checked change.
     pub fn checked(self, metadata_limit: usize) -> crate::error::Result<CollectionChange> {
         Ok(CollectionChange {
-            name: check::optional_text("input.name", self.name, 1, check::NAME_LIMIT)?,
+            name: name::optional_name("input.name", self.name.as_deref())?,
             description: check::optional_text("input.description", self.description, 0, check::DESCRIPTION_LIMIT)?,
             metadata: check::optional_object("input.metadata", self.metadata, metadata_limit)?,
         })

@@ -1,18 +1,19 @@
 //! `Document` and the input that changes it.
 
-use async_graphql::connection::{Connection, EmptyFields};
 use async_graphql::{Context, Description, Enum, ID, InputObject, MaybeUndefined, Object, SimpleObject};
-use chrono::{DateTime, Utc};
 use serde_json::Value as Json;
 
 use super::chunk::Chunk;
 use super::collection::{Collection, page_cost};
+use super::connection::Connection;
 use super::job::Job;
 use crate::graphql::check;
 use crate::graphql::context::ContextExt;
 use crate::graphql::fault::{OrFault, Result};
 use crate::graphql::loader::{ChunkPage, CollectionById, NewestJobOf, TextOf};
-use crate::graphql::page::{self, Cursor};
+use crate::graphql::name;
+use crate::graphql::page::{self, List, Place};
+use crate::graphql::types::date_time::DateTime;
 use crate::id::Kind;
 use crate::store::documents::DocumentChange;
 use crate::store::entity::document::{Model, Status};
@@ -101,23 +102,23 @@ impl Document {
     }
 
     /// When it was first submitted.
-    async fn created_at(&self) -> DateTime<Utc> {
-        self.0.created_at
+    async fn created_at(&self) -> DateTime {
+        self.0.created_at.into()
     }
 
     /// When anything about it last changed.
-    async fn updated_at(&self) -> DateTime<Utc> {
-        self.0.updated_at
+    async fn updated_at(&self) -> DateTime {
+        self.0.updated_at.into()
     }
 
     /// When the newest complete version was.
-    async fn indexed_at(&self) -> Option<DateTime<Utc>> {
-        self.0.indexed_at
+    async fn indexed_at(&self) -> Option<DateTime> {
+        self.0.indexed_at.map(Into::into)
     }
 
     /// When it is deleted by itself; null: never.
-    async fn expires_at(&self) -> Option<DateTime<Utc>> {
-        self.0.expires_at
+    async fn expires_at(&self) -> Option<DateTime> {
+        self.0.expires_at.map(Into::into)
     }
 
     /// The text that `startChar` and `endChar` of its chunks count in; null until a version is complete.
@@ -144,14 +145,15 @@ impl Document {
         ctx: &Context<'_>,
         #[graphql(default_with = "page::DEFAULT_FIRST", desc = "Chunks on the page, 1-100.")] first: i32,
         #[graphql(desc = "Start after this cursor.")] after: Option<String>,
-    ) -> Result<Connection<String, Chunk, ChunkTotal, EmptyFields>> {
+    ) -> Result<Connection<Chunk, ChunkTotal>> {
         let (first, limit) = page::rows_to_read("first", first, ctx.app().config.graphql.page_limit).or_fault()?;
-        let cursor = page::number_after("after", after.as_deref()).or_fault()?;
+        let (list, last) = (List::new("chunks", &self.0.id), i64::from(self.0.chunk_count) - 1);
+        let cursor = list.number_after("after", after.as_deref(), last).or_fault()?;
         let after = cursor.map(|index| i32::try_from(index).unwrap_or(i32::MAX));
         let rows = ctx.loader().load_one(ChunkPage { document: self.0.id, after, limit }).await.or_fault()?;
         let total = ChunkTotal { total_count: self.0.chunk_count };
         let rows = rows.unwrap_or_default();
-        Ok(page::connection(rows, first, after.is_some(), total, |row| Cursor::Number(i64::from(row.index))))
+        Ok(list.page(rows, first, after.is_some(), total, |row| Place::Number(i64::from(row.index))))
     }
 }
 
@@ -227,21 +229,23 @@ impl From<DocumentStatus> for Status {
 pub struct UpdateDocumentInput {
     /// Which.
     pub id: ID,
-    /// New title, 1-255 characters.
+    /// New title, 1-255 characters; line breaks become spaces.
     title: Option<String>,
     /// New metadata, replacing the old.
     metadata: Option<Json>,
     /// New time at which it is deleted; null: never. One in the past deletes it within a minute.
-    expires_at: MaybeUndefined<DateTime<Utc>>,
+    expires_at: MaybeUndefined<DateTime>,
 }
 
 impl UpdateDocumentInput {
     /// The checked change.
     pub fn checked(self, metadata_limit: usize) -> crate::error::Result<DocumentChange> {
+        let expires_at: Option<Option<DateTime>> = self.expires_at.into();
+        let expires_at = expires_at.map(|given| DateTime::optional(given, "input.expiresAt")).transpose()?;
         Ok(DocumentChange {
-            title: check::optional_text("input.title", self.title, 1, check::NAME_LIMIT)?,
+            title: name::optional_line("input.title", self.title.as_deref())?,
             metadata: check::optional_object("input.metadata", self.metadata, metadata_limit)?,
-            expires_at: self.expires_at.into(),
+            expires_at,
         })
     }
 }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::error::{Error, Result};
-use crate::graphql::check;
+use crate::graphql::name;
 use crate::id::Kind;
 use crate::queue;
 use crate::store::limits::{self, Limit, LimitScope as StoredScope};
@@ -126,7 +126,7 @@ impl RemoveJobLimitInput {
 /// The key as it is stored, of something that is there.
 async fn key(app: &std::sync::Arc<App>, scope: LimitScope, key: String) -> Result<String> {
     let field = "input.key";
-    let key = check::text(field, key, 1, check::NAME_LIMIT)?;
+    let key = name::name(field, &key)?;
     let known = match scope {
         LimitScope::Provider => return Ok(key),
         LimitScope::Tenant => return tenant(app, field, &key).await,

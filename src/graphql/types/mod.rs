@@ -2,6 +2,8 @@
 
 pub mod chunk;
 pub mod collection;
+pub mod connection;
+pub mod date_time;
 pub mod document;
 pub mod embedding_model;
 pub mod ingest;

@@ -1,31 +1,41 @@
 //! `IngestProgress`: one event of a run.
 
+use std::sync::Arc;
+
 use async_graphql::{Context, Description, Enum, ID, Object, SimpleObject};
-use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 use super::document::{DocumentStatus, Failure};
 use super::run::RunState;
 use crate::graphql::context::ContextExt;
 use crate::graphql::fault::{OrFault, Result};
 use crate::graphql::loader::DocumentById;
-use crate::graphql::page::Cursor;
+use crate::graphql::page::{List, Place};
+use crate::graphql::types::date_time::DateTime;
 use crate::id::Kind;
 use crate::store::entity::run_event::{EventKind, Model};
 
 /// One thing that happened in a run, with the counts it led to. A run's events come in order, each once.
 #[derive(Description)]
-pub struct IngestProgress(pub Model);
+pub struct IngestProgress(pub Arc<Model>);
+
+impl IngestProgress {
+    /// The list of a run's events.
+    pub fn list(run: Uuid) -> List {
+        List::new("run events", &run)
+    }
+}
 
 #[Object(use_type_description)]
 impl IngestProgress {
     /// Where this event stands: subscribe again with it as `after`, and the next one comes first.
     async fn cursor(&self) -> String {
-        Cursor::Number(self.0.sequence).encode()
+        Self::list(self.0.run_id).cursor(Place::Number(self.0.sequence))
     }
 
     /// When it happened.
-    async fn at(&self) -> DateTime<Utc> {
-        self.0.at
+    async fn at(&self) -> DateTime {
+        self.0.at.into()
     }
 
     /// What happened.
@@ -57,8 +67,8 @@ impl IngestProgress {
 /// A document at one event.
 #[derive(Description)]
 pub struct DocumentProgress {
-    event: Model,
-    id: uuid::Uuid,
+    event: Arc<Model>,
+    id: Uuid,
 }
 
 #[Object(use_type_description)]

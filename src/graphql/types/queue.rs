@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Description, InputObject, Object, SimpleObject};
-use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -11,7 +10,8 @@ use super::job::JobState;
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::graphql::context::ContextExt;
-use crate::graphql::page::Cursor;
+use crate::graphql::page::{List, Place};
+use crate::graphql::types::date_time::DateTime;
 use crate::store::entity::job::JobState as StoredState;
 use crate::store::queues::{self, QueueState};
 use crate::store::workers;
@@ -36,8 +36,8 @@ impl Queue {
     }
 
     /// Since when it is paused.
-    async fn paused_at(&self) -> Option<DateTime<Utc>> {
-        self.state.paused_at
+    async fn paused_at(&self) -> Option<DateTime> {
+        self.state.paused_at.map(Into::into)
     }
 
     /// Jobs in each of the seven states, of all tenants.
@@ -62,8 +62,8 @@ impl Queue {
     }
 
     /// Since when the job that has waited longest for a worker could have started.
-    async fn oldest_pending_at(&self) -> Option<DateTime<Utc>> {
-        self.state.oldest_pending_at
+    async fn oldest_pending_at(&self) -> Option<DateTime> {
+        self.state.oldest_pending_at.map(Into::into)
     }
 
     /// How long that is; null where none waits.
@@ -152,12 +152,12 @@ pub struct QueuePayload {
 }
 
 /// A queue at one time.
-#[derive(SimpleObject)]
+#[derive(SimpleObject, Clone)]
 pub struct QueueUpdate {
     /// What the queue was like: subscribe again with it as `after`, and the next state comes that differs.
     cursor: String,
     /// When it was read.
-    at: DateTime<Utc>,
+    at: DateTime,
     /// The queue.
     queue: Queue,
 }
@@ -166,11 +166,17 @@ pub struct QueueUpdate {
 pub type Fingerprint = Uuid;
 
 impl QueueUpdate {
+    /// The list of a queue's states.
+    pub fn list(queue: &str) -> List {
+        List::new("queue states", &queue)
+    }
+
     /// The queue as it is now.
     pub async fn read(app: &Arc<App>, name: &str) -> Result<(Fingerprint, Self)> {
         let queue = Queue::one(app, name).await?;
         let fingerprint = queue.fingerprint();
-        Ok((fingerprint, Self { cursor: Cursor::Id(fingerprint).encode(), at: app.now(), queue }))
+        let cursor = Self::list(name).cursor(Place::Id(fingerprint));
+        Ok((fingerprint, Self { cursor, at: app.now().into(), queue }))
     }
 }
 

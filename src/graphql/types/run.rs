@@ -1,8 +1,8 @@
 //! `Run`
 
 use async_graphql::{Description, Enum, ID, Object};
-use chrono::{DateTime, Utc};
 
+use crate::graphql::types::date_time::DateTime;
 use crate::id::Kind;
 use crate::store::entity::ingestion_run::{Model, RunState as StoredState};
 
@@ -58,18 +58,18 @@ impl Run {
     }
 
     /// When the call came.
-    async fn created_at(&self) -> DateTime<Utc> {
-        self.0.created_at
+    async fn created_at(&self) -> DateTime {
+        self.0.created_at.into()
     }
 
     /// When its first document was taken up.
-    async fn started_at(&self) -> Option<DateTime<Utc>> {
-        self.0.started_at
+    async fn started_at(&self) -> Option<DateTime> {
+        self.0.started_at.map(Into::into)
     }
 
     /// When its last document was done.
-    async fn finished_at(&self) -> Option<DateTime<Utc>> {
-        self.0.finished_at
+    async fn finished_at(&self) -> Option<DateTime> {
+        self.0.finished_at.map(Into::into)
     }
 }
 

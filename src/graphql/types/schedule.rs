@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use async_graphql::{Context, Description, Enum, ID, InputObject, Object, OneofObject, SimpleObject};
-use chrono::{DateTime, Utc};
 use serde_json::{Value as Json, json};
 
 use super::collection::Collection;
@@ -13,6 +12,8 @@ use crate::graphql::check;
 use crate::graphql::context::ContextExt;
 use crate::graphql::fault::{OrFault, Result};
 use crate::graphql::loader::{CollectionById, JobById};
+use crate::graphql::name;
+use crate::graphql::types::date_time::DateTime;
 use crate::id::Kind;
 use crate::ingest::pull;
 use crate::schedule::built_in;
@@ -56,12 +57,12 @@ impl Schedule {
     async fn payload(&self) -> Json {
         match pull::parse(&self.0.payload) {
             None => self.0.payload.clone(),
-            Some((collection, source)) => {
+            Some(pull::Payload { collection_id, source, prune }) => {
                 let source = match source {
                     Source::Directory { path } => json!({ "directory": path }),
                     Source::Urls { urls } => json!({ "urls": urls }),
                 };
-                json!({ "collectionId": Kind::Collection.encode(collection), "source": source })
+                json!({ "collectionId": Kind::Collection.encode(collection_id), "source": source, "prune": prune })
             }
         }
     }
@@ -96,24 +97,25 @@ impl Schedule {
         &self,
         ctx: &Context<'_>,
         #[graphql(default = 5, desc = "How many, 1-50.")] count: i32,
-    ) -> Result<Vec<DateTime<Utc>>> {
+    ) -> Result<Vec<DateTime>> {
         let count = check::page_size("count", count, NEXT_RUNS_LIMIT).or_fault()?;
         if !self.0.enabled {
             return Ok(Vec::new());
         }
         // One that cannot be read fires never; its error says so.
         let cron = built_in::cron_of(&self.0).ok();
-        Ok(cron.map(|cron| cron.upcoming(ctx.app().now(), count as usize)).unwrap_or_default())
+        let upcoming = cron.map(|cron| cron.upcoming(ctx.app().now(), count as usize)).unwrap_or_default();
+        Ok(upcoming.into_iter().map(DateTime::from).collect())
     }
 
     /// When it fires next; a moment ago where it is just about to. Null while it is disabled.
-    async fn next_run_at(&self) -> Option<DateTime<Utc>> {
-        self.0.next_run_at.filter(|_| self.0.enabled)
+    async fn next_run_at(&self) -> Option<DateTime> {
+        self.0.next_run_at.filter(|_| self.0.enabled).map(Into::into)
     }
 
     /// The time of its last firing; where a caller ran it, when that was.
-    async fn last_run_at(&self) -> Option<DateTime<Utc>> {
-        self.0.last_run_at
+    async fn last_run_at(&self) -> Option<DateTime> {
+        self.0.last_run_at.map(Into::into)
     }
 
     /// The job that it enqueued last; null where it is removed or there was none.
@@ -122,7 +124,9 @@ impl Schedule {
         Ok(ctx.loader().load_one(JobById(id)).await.or_fault()?.map(Job))
     }
 
-    /// Why it could not do its work the last time. What becomes of its jobs is told by them.
+    /// What its last job could not do, or why there was none: `SOURCE_INCOMPLETE` where documents could not be taken in,
+    /// some or all of them, which the job's `sourceReport` names. Null where the job did all of its work, and until it
+    /// has ended.
     async fn error(&self) -> Option<Failure> {
         Failure::of(self.0.error_code.as_deref(), self.0.error_message.as_deref())
     }
@@ -134,13 +138,13 @@ impl Schedule {
     }
 
     /// When it was made.
-    async fn created_at(&self) -> DateTime<Utc> {
-        self.0.created_at
+    async fn created_at(&self) -> DateTime {
+        self.0.created_at.into()
     }
 
     /// When it was last changed.
-    async fn updated_at(&self) -> DateTime<Utc> {
-        self.0.updated_at
+    async fn updated_at(&self) -> DateTime {
+        self.0.updated_at.into()
     }
 }
 
@@ -179,12 +183,21 @@ impl From<MissedRuns> for StoredMissedRuns {
 /// A schedule to be made.
 #[derive(InputObject)]
 pub struct CreateScheduleInput {
-    /// 1-255 characters, unique.
+    /// 1-255 characters, unique; kept as the name of a collection is.
     name: String,
-    /// Minute, hour, day of month, month, day of week, such as `30 3 * * MON-FRI`; or `@hourly`, `@daily`, `@weekly`,
-    /// `@monthly`, `@yearly`. At least 60 seconds (a setting) between two firings. Where the clock jumps, a time that it
-    /// leaves out fires at the jump, and one that it shows twice fires once; but where minute or hour begin with `*`,
-    /// firings follow the clock.
+    /// Minute (0-59), hour (0-23), day of month (1-31), month (1-12 or `JAN`-`DEC`), day of week (0-7 or `SUN`-`SAT`; 0
+    /// and 7 are Sunday), such as `30 3 * * MON-FRI`; or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`. A field
+    /// is `*`, a value, a range (`9-17`), a step through one of both (`*/15`, `9-17/2`; at most as long as what it steps
+    /// through), or a list of these (`0,30`).
+    ///
+    /// Days have more: `L` is the last day of the month, `5L` the month's last Friday, `15W` the working day nearest to
+    /// the 15th, `LW` the month's last working day, `1#2` the month's second Monday, `?` the same as `*`. Where day of
+    /// month and day of week are both given, a day that matches either of them fires: `0 0 13 * 5` on every 13th and on
+    /// every Friday. With `+` before the day of week it has to match both: `0 0 13 * +5`.
+    ///
+    /// At least 60 seconds (a setting) between two firings. Where the clock jumps, a time that it leaves out fires at
+    /// the jump, and one that it shows twice fires once; but where minute or hour begin with `*`, firings follow the
+    /// clock.
     cron: String,
     /// IANA name of the time zone in which `cron` is read.
     #[graphql(default_with = "\"UTC\".to_owned()")]
@@ -206,14 +219,19 @@ pub enum ScheduledJobInput {
     IngestSource(IngestSourceInput),
 }
 
-/// Takes documents in from a source: new and changed ones are indexed, unchanged ones left alone. One that has gone from
-/// the source stays.
+/// Takes documents in from a source: new and changed ones are indexed, unchanged ones left alone.
 #[derive(InputObject)]
 pub struct IngestSourceInput {
     /// Where to: a collection with an embedding model.
     collection_id: ID,
     /// Where from.
     source: SourceInput,
+    /// Whether the collection's documents that have gone from the source are deleted; otherwise they stay. Of a
+    /// directory: those whose files were in it and are no longer there; none where a directory in it could not be read
+    /// or it holds no file at all, as one that is not mounted. Of URLs: those that the server answers with 404 or 410,
+    /// and no others; one that was taken out of the list stays.
+    #[graphql(default = false)]
+    prune: bool,
 }
 
 /// Where documents come from.
@@ -230,7 +248,7 @@ pub enum SourceInput {
 
 impl ScheduledJobInput {
     fn checked(self) -> crate::error::Result<Work> {
-        let Self::IngestSource(IngestSourceInput { collection_id, source }) = self;
+        let Self::IngestSource(IngestSourceInput { collection_id, source, prune }) = self;
         let field = "input.job.ingestSource";
         let source = match source {
             SourceInput::Urls(urls) => Source::Urls { urls },
@@ -240,7 +258,7 @@ impl ScheduledJobInput {
             }
         };
         let collection_id = Kind::Collection.decode(&format!("{field}.collectionId"), &collection_id)?;
-        Ok(Work { collection_id, source })
+        Ok(Work { collection_id, source, prune })
     }
 }
 
@@ -248,7 +266,7 @@ impl CreateScheduleInput {
     /// The checked input.
     pub fn checked(self) -> crate::error::Result<NewSchedule> {
         Ok(NewSchedule {
-            name: check::text("input.name", self.name, 1, check::NAME_LIMIT)?,
+            name: name::name("input.name", &self.name)?,
             cron: self.cron,
             time_zone: self.time_zone,
             missed: self.missed_runs.into(),
@@ -281,7 +299,7 @@ impl UpdateScheduleInput {
     /// The checked change.
     pub fn checked(self) -> crate::error::Result<ScheduleChange> {
         Ok(ScheduleChange {
-            name: check::optional_text("input.name", self.name, 1, check::NAME_LIMIT)?,
+            name: name::optional_name("input.name", self.name.as_deref())?,
             cron: self.cron,
             time_zone: self.time_zone,
             missed: self.missed_runs.map(Into::into),

@@ -18,17 +18,17 @@ pub struct SearchInput {
     /// Where.
     collection_id: ID,
     /// By what.
-    query: SearchQuery,
+    query: SearchQueryInput,
     /// Hits wanted, 1-100.
     #[graphql(default = 10)]
     pub first: i32,
     /// Only chunks of documents that fit.
-    filter: Option<SearchFilter>,
+    filter: Option<SearchFilterInput>,
 }
 
 /// What to be near to.
 #[derive(OneofObject)]
-pub enum SearchQuery {
+pub enum SearchQueryInput {
     /// A text, embedded by the collection's model; at most 32 KiB (a setting), of which the model reads the beginning:
     /// see `queryCutAtTokens`.
     Text(String),
@@ -40,8 +40,10 @@ pub enum SearchQuery {
 
 /// Which documents count.
 #[derive(InputObject)]
-pub struct SearchFilter {
-    /// Only documents whose metadata has all these fields with these values: `{"language": "en"}`.
+pub struct SearchFilterInput {
+    /// Only documents whose metadata has all these top-level fields with equal values: `{"language": "en"}`. Lists are
+    /// equal item by item and in order, objects field by field, numbers by value; what else the metadata has does not
+    /// matter.
     metadata: Option<Json>,
 }
 
@@ -59,7 +61,7 @@ impl SearchInput {
     }
 }
 
-impl SearchQuery {
+impl SearchQueryInput {
     fn checked(self, limit: usize) -> Result<Query> {
         match self {
             Self::Vector(vector) => Ok(Query::Vector(vector.0)),

@@ -1,9 +1,9 @@
 //! `Worker`
 
 use async_graphql::{Context, Description, ID, Object, SimpleObject};
-use chrono::{DateTime, Utc};
 
 use crate::graphql::context::ContextExt;
+use crate::graphql::types::date_time::DateTime;
 use crate::id::Kind;
 use crate::store::workers::WorkerRow;
 
@@ -45,13 +45,13 @@ impl Worker {
     }
 
     /// When it started.
-    async fn started_at(&self) -> DateTime<Utc> {
-        self.0.started_at
+    async fn started_at(&self) -> DateTime {
+        self.0.started_at.into()
     }
 
     /// When it last told that it lives.
-    async fn seen_at(&self) -> DateTime<Utc> {
-        self.0.seen_at
+    async fn seen_at(&self) -> DateTime {
+        self.0.seen_at.into()
     }
 
     /// Whether it was seen within the time of a lease, 30 s (a setting). Of one that was not, the jobs are taken up

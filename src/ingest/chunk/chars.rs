@@ -1,8 +1,7 @@
 //! From byte offsets to character offsets and back.
 
-/// Bytes between two counts kept: a conversion reads at most this many, the index takes a
-/// thirty-second of the text.
-const STRIDE: usize = 256;
+/// Bytes between two counts kept: a conversion reads at most this many, the index takes an eighth of the text.
+const STRIDE: usize = 64;
 
 /// Counts of the characters before every [`STRIDE`]th byte of a text.
 pub(super) struct CharIndex<'a> {

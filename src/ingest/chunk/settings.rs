@@ -32,8 +32,8 @@ pub struct ChunkSettings {
     /// itself exceeds it.
     pub size: u32,
     /// Most `unit`s repeated from the end of one chunk at the start of the next, beginning where a
-    /// separator ends. Default 32. More than half of `size` has the effect of half, which keeps the
-    /// chunks together within a few times the text.
+    /// separator ends. Default 32; at most half of `size`, which keeps the chunks together within a
+    /// few times the text.
     pub overlap: u32,
     /// What `size` and `overlap` count. Default tokens.
     pub unit: Unit,
@@ -64,12 +64,14 @@ pub enum Unit {
 
 /// One thing wrong with settings.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {message}")]
+#[error("{field}: got {got}, expected {expected}")]
 pub struct Fault {
     /// The field, as in JSON.
     pub field: &'static str,
-    /// What was got and what was expected.
-    pub message: String,
+    /// What came.
+    pub got: String,
+    /// What was expected.
+    pub expected: String,
 }
 
 impl Default for ChunkSettings {
@@ -85,17 +87,19 @@ impl Default for ChunkSettings {
 }
 
 impl ChunkSettings {
-    /// The same, no longer than a model reads of a chunk.
+    /// As they are applied: no longer than a model reads of a chunk, and with an overlap of at most half. Settings that
+    /// pass [`ChunkSettings::check`] are so already, unless they are older than it or than the model's limit.
     #[must_use]
-    pub fn within(mut self, longest: Option<u32>) -> Self {
-        if let Some(longest) = longest
-            && self.unit == Unit::Tokens
-            && self.size > longest
-        {
-            self.size = longest;
-            self.overlap = self.overlap.min(longest.saturating_sub(1));
+    pub fn applied(mut self, longest: Option<u32>) -> Self {
+        if self.unit == Unit::Tokens {
+            self.size = self.size.min(longest.unwrap_or(u32::MAX));
         }
+        self.overlap = self.overlap.min(self.longest_overlap());
         self
+    }
+
+    const fn longest_overlap(&self) -> u32 {
+        self.size / 2
     }
 
     /// Checks every field.
@@ -117,33 +121,32 @@ impl ChunkSettings {
             Unit::Characters => (MAX_SIZE_CHARACTERS, "characters"),
         };
         let is_valid = (1..=max).contains(&self.size);
-        (!is_valid).then(|| Fault { field: "size", message: format!("got {}, expected 1 to {max} {unit}", self.size) })
+        (!is_valid).then(|| fault("size", self.size, format!("1 to {max} {unit}")))
     }
 
     fn overlap_fault(&self) -> Option<Fault> {
-        let is_valid = self.overlap < self.size;
-        (!is_valid).then(|| Fault {
-            field: "overlap",
-            message: format!("got {}, expected less than the size, {}", self.overlap, self.size),
-        })
+        let most = self.longest_overlap();
+        (self.overlap > most).then(|| fault("overlap", self.overlap, format!("at most half of the size, {most}")))
     }
 
     fn separator_count_fault(&self) -> Option<Fault> {
         let count = self.separators.len();
-        (count > MAX_SEPARATORS).then(|| Fault {
-            field: "separators",
-            message: format!("got {count} separators, expected at most {MAX_SEPARATORS}"),
-        })
+        let got = || format!("{count} separators");
+        (count > MAX_SEPARATORS).then(|| fault("separators", got(), format!("at most {MAX_SEPARATORS}")))
     }
 }
 
 fn separator_fault(separator: &str) -> Option<Fault> {
-    let message = match separator.len() {
-        0 => "got an empty separator, expected text: what no separator divides is cut anywhere as it is".to_owned(),
+    let (got, expected) = match separator.len() {
+        0 => ("an empty separator".to_owned(), "text: what no separator divides is cut anywhere as it is".to_owned()),
         1..=MAX_SEPARATOR_BYTES => return None,
-        bytes => format!("got a separator of {bytes} bytes, expected at most {MAX_SEPARATOR_BYTES}"),
+        bytes => (format!("a separator of {bytes} bytes"), format!("at most {MAX_SEPARATOR_BYTES}")),
     };
-    Some(Fault { field: "separators", message })
+    Some(fault("separators", got, expected))
+}
+
+fn fault(field: &'static str, got: impl ToString, expected: String) -> Fault {
+    Fault { field, got: got.to_string(), expected }
 }
 
 /// All faults in one line.
@@ -171,7 +174,7 @@ mod tests {
         let faults = settings.check().unwrap_err();
         assert_eq!(
             list(&faults),
-            "size: got 0, expected 1 to 8192 tokens; overlap: got 7, expected less than the size, 0; \
+            "size: got 0, expected 1 to 8192 tokens; overlap: got 7, expected at most half of the size, 0; \
              separators: got an empty separator, expected text: what no separator divides is cut anywhere as it is; \
              separators: got a separator of 129 bytes, expected at most 128"
         );
@@ -181,7 +184,10 @@ mod tests {
     fn sizes_are_checked_at_their_bounds() {
         for (size, overlap, unit, is_valid) in [
             (1, 0, Unit::Tokens, true),
-            (8192, 8191, Unit::Tokens, true),
+            (8192, 4096, Unit::Tokens, true),
+            (8192, 4097, Unit::Tokens, false),
+            (11, 5, Unit::Characters, true),
+            (11, 6, Unit::Characters, false),
             (8193, 0, Unit::Tokens, false),
             (8193, 0, Unit::Characters, true),
             (32_769, 0, Unit::Characters, false),
@@ -189,6 +195,21 @@ mod tests {
         ] {
             let settings = ChunkSettings { size, overlap, unit, ..ChunkSettings::default() };
             assert_eq!(settings.check().is_ok(), is_valid, "{size} {overlap} {unit:?}");
+        }
+    }
+
+    #[test]
+    fn settings_that_are_older_than_their_limits_are_held_to_them() {
+        for (size, overlap, unit, longest, applied) in [
+            (1000, 900, Unit::Tokens, Some(254), (254, 127)),
+            (1000, 100, Unit::Tokens, Some(254), (254, 100)),
+            (1000, 900, Unit::Tokens, None, (1000, 500)),
+            (1000, 900, Unit::Characters, Some(254), (1000, 500)),
+            (240, 32, Unit::Tokens, Some(254), (240, 32)),
+        ] {
+            let settings = ChunkSettings { size, overlap, unit, ..ChunkSettings::default() }.applied(longest);
+            assert_eq!((settings.size, settings.overlap), applied, "{size} {overlap} {unit:?} {longest:?}");
+            assert_eq!(settings.check(), Ok(()));
         }
     }
 

@@ -33,6 +33,19 @@ impl CountTokens for WordPieces {
     }
 }
 
+/// The same before a model that reads so many tokens of a chunk.
+pub(super) struct Reading(pub u32);
+
+impl CountTokens for Reading {
+    fn token_offsets(&self, text: &str) -> Vec<(usize, usize)> {
+        WordPieces.token_offsets(text)
+    }
+
+    fn longest(&self) -> Option<u32> {
+        Some(self.0)
+    }
+}
+
 fn end_word(word: &mut Vec<(usize, usize)>, offsets: &mut Vec<(usize, usize)>) {
     let span = |chars: &[(usize, usize)]| Some((chars.first()?.0, chars.last()?.1));
     if word.len() > 100 {
@@ -54,13 +67,19 @@ fn plain(text: &str) -> Loaded {
 }
 
 fn texts_of(text: &str, size: u32, overlap: u32, unit: Unit) -> Vec<String> {
-    let chunks = chunk(&plain(text), &settings(size, overlap, unit), &WordPieces).unwrap();
+    let chunks = chunk(&plain(text), &settings(size, overlap, unit), &WordPieces, &Stop::default()).unwrap();
     chunks.into_iter().map(|chunk| chunk.text).collect()
 }
 
 /// Checks everything that is promised of chunks.
 fn assert_sound(loaded: &Loaded, settings: &ChunkSettings) {
-    let chunks = chunk(loaded, settings, &WordPieces).unwrap();
+    assert_sound_before(loaded, settings, &WordPieces);
+}
+
+/// The same, before a model that may read less.
+fn assert_sound_before(loaded: &Loaded, settings: &ChunkSettings, model: &dyn CountTokens) {
+    let chunks = chunk(loaded, settings, model, &Stop::default()).unwrap();
+    let longest = model.longest().map_or(usize::MAX, |tokens| tokens as usize);
     let source: Vec<char> = loaded.text.chars().collect();
     let mut covered = 0;
     let mut last_start = None;
@@ -80,8 +99,9 @@ fn assert_sound(loaded: &Loaded, settings: &ChunkSettings) {
             Unit::Characters => chunk.end_char - chunk.start_char,
         };
         assert!(size <= settings.size as usize, "{size} is more than {}: {:?}", settings.size, chunk.text);
-        let expected_tokens = (settings.unit == Unit::Tokens).then_some(u32::try_from(tokens).unwrap());
-        assert_eq!(chunk.tokens, expected_tokens);
+        assert!(tokens <= longest || chunk.text.chars().count() == 1, "{tokens} tokens are not read: {:?}", chunk.text);
+        let are_counted = settings.unit == Unit::Tokens || model.longest().is_some();
+        assert_eq!(chunk.tokens, are_counted.then_some(u32::try_from(tokens).unwrap()));
         let overlap = covered.saturating_sub(chunk.start_char);
         assert!(settings.unit == Unit::Tokens || overlap <= settings.overlap as usize, "overlap is {overlap}");
         covered = chunk.end_char;
@@ -114,7 +134,7 @@ fn any_settings() -> impl Strategy<Value = ChunkSettings> {
         vec!["a".to_owned(), "\n\n# ".to_owned(), " b".to_owned()],
     ]);
     (1..60_u32, 0..60_u32, unit, separators).prop_map(|(size, overlap, unit, separators)| ChunkSettings {
-        overlap: overlap % size,
+        overlap: overlap % (size / 2 + 1),
         separators,
         ..settings(size, 0, unit)
     })
@@ -133,18 +153,82 @@ proptest! {
     }
 
     #[test]
+    fn chunks_of_any_text_are_read_whole_by_the_model(
+        text in any_text(), settings in any_settings(), longest in 1..40_u32,
+    ) {
+        assert_sound_before(&plain(&text), &settings, &Reading(longest));
+    }
+
+    #[test]
+    fn neighbours_share_as_much_as_told_up_to_the_next_joint(
+        words in prop::collection::vec("[a-z]{1,5}", 1..80), size in 24..60_u32, overlap in 0..30_u32,
+    ) {
+        let text = words.join(" ");
+        let settings = ChunkSettings {
+            separators: vec![" ".to_owned()], ..settings(size, overlap.min(size / 2), Unit::Characters)
+        };
+        // The longest word and the space before it: how far the next joint may be.
+        assert_shared(&text, &settings, 6);
+    }
+
+    #[test]
     fn chunks_of_any_markdown_are_sound(text in any_text(), settings in any_settings()) {
-        if let Ok(loaded) = load(ContentType::Markdown, text.as_bytes()) {
+        if let Ok(loaded) = load(ContentType::Markdown, text.as_bytes(), &Stop::default()) {
             assert_sound(&loaded, &settings);
         }
     }
 
     #[test]
     fn chunks_of_any_html_are_sound(html in "(<(p|h1|h2|/h1|pre|li|td|tr|nav|/nav|br)>|[a-zé&;<> \n]{1,9}){0,40}") {
-        if let Ok(loaded) = load(ContentType::Html, html.as_bytes()) {
+        if let Ok(loaded) = load(ContentType::Html, html.as_bytes(), &Stop::default()) {
             assert_sound(&loaded, &settings(10, 3, Unit::Tokens));
         }
     }
+}
+
+/// Checks that each chunk but the first repeats of the one before as much as told, less at most `joint` characters; or
+/// else as much as leaves room for what comes next.
+fn assert_shared(text: &str, settings: &ChunkSettings, joint: usize) {
+    let chunks = chunk(&plain(text), settings, &WordPieces, &Stop::default()).unwrap();
+    let (size, told) = (settings.size as usize, settings.overlap as usize);
+    for pair in chunks.windows(2) {
+        let shared = pair[0].end_char.saturating_sub(pair[1].start_char);
+        assert!(shared <= told, "{shared} of {told} are shared: {pair:?}");
+        let brought: String = text.chars().skip(pair[0].end_char).collect();
+        let next_piece = brought.split_whitespace().next().map_or(0, |word| word.chars().count()) + 1;
+        let room = told.min(size.saturating_sub(next_piece));
+        assert!(shared + joint >= room, "{shared} of {told} are shared, {room} would fit: {pair:?}");
+    }
+}
+
+#[test]
+fn the_largest_overlap_that_may_be_told_is_applied() {
+    let text = "abc ".repeat(200);
+    let settings =
+        |overlap| ChunkSettings { separators: vec![" ".to_owned()], ..settings(100, overlap, Unit::Characters) };
+    for overlap in [0, 1, 10, 49, 50] {
+        assert_shared(text.trim(), &settings(overlap), 4);
+    }
+    assert!(settings(51).check().is_err());
+}
+
+#[test]
+fn a_chunk_in_characters_is_cut_smaller_where_the_model_would_not_read_it_whole() {
+    let dense = "漢".repeat(1000);
+    for (text, size, longest, most_chars) in [
+        (&*dense, 32_768, 254, 254),
+        ("one two three four five six seven eight", 32_768, 6, 16),
+        (&*"ab ".repeat(500), 32_768, 100, 299),
+    ] {
+        let settings = settings(size, 0, Unit::Characters);
+        assert_sound_before(&plain(text), &settings, &Reading(longest));
+        let chunks = chunk(&plain(text), &settings, &Reading(longest), &Stop::default()).unwrap();
+        let longest = chunks.iter().map(|chunk| chunk.text.chars().count()).max();
+        assert!(chunks.len() > 1 && longest <= Some(most_chars), "{longest:?}");
+    }
+    let short =
+        chunk(&plain("one two"), &settings(32_768, 0, Unit::Characters), &Reading(254), &Stop::default()).unwrap();
+    assert_eq!(short.len(), 1, "what the model reads whole is not cut");
 }
 
 #[test]
@@ -207,15 +291,15 @@ fn graphemes_stay_whole_where_they_fit() {
 #[test]
 fn a_separator_that_begins_with_whitespace_opens_what_follows() {
     let settings = ChunkSettings { separators: vec!["\n## ".to_owned()], ..settings(10, 0, Unit::Characters) };
-    let chunks = chunk(&plain("intro\n## one\n## two"), &settings, &WordPieces).unwrap();
+    let chunks = chunk(&plain("intro\n## one\n## two"), &settings, &WordPieces, &Stop::default()).unwrap();
     assert_eq!(chunks.iter().map(|chunk| chunk.text.as_str()).collect::<Vec<_>>(), ["intro", "## one", "## two"]);
 }
 
 #[test]
 fn chunks_do_not_cross_headings_and_carry_their_path() {
     let text = "# A\n\nx\n\n## B\n\ny\n\n# C\n\nz";
-    let loaded = load(ContentType::Markdown, text.as_bytes()).unwrap();
-    let chunks = chunk(&loaded, &ChunkSettings::default(), &WordPieces).unwrap();
+    let loaded = load(ContentType::Markdown, text.as_bytes(), &Stop::default()).unwrap();
+    let chunks = chunk(&loaded, &ChunkSettings::default(), &WordPieces, &Stop::default()).unwrap();
     let found: Vec<_> = chunks.iter().map(|chunk| (chunk.text.as_str(), chunk.heading_path.join(" > "))).collect();
     let expected = [("# A\n\nx", "A"), ("## B\n\ny", "A > B"), ("# C\n\nz", "C")];
     assert_eq!(found, expected.map(|(text, path)| (text, path.to_owned())));
@@ -235,7 +319,7 @@ fn a_megabyte_on_one_line_is_cut_with_little_repetition() {
 
 #[test]
 fn settings_at_fault_are_refused() {
-    let error = chunk(&plain("text"), &settings(10, 10, Unit::Tokens), &WordPieces).unwrap_err();
+    let error = chunk(&plain("text"), &settings(0, 0, Unit::Tokens), &WordPieces, &Stop::default()).unwrap_err();
     assert_eq!(error.code(), "INVALID_CHUNK_SETTINGS");
-    assert!(error.to_string().contains("overlap: got 10"), "{error}");
+    assert!(error.to_string().contains("size: got 0"), "{error}");
 }

@@ -1,8 +1,8 @@
 //! Why a document could not be loaded.
 
-use super::ContentType;
+use super::{ContentType, Stopped};
 
-/// A document that no loader takes. Always the fault of the input, never worth a retry.
+/// A document that no loader takes. The fault of the input and never worth a retry, unless the loader was stopped.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoadError {
     /// No loader for this MIME type.
@@ -32,6 +32,9 @@ pub enum LoadError {
     /// Nothing but whitespace and markup.
     #[error("the document holds no text, only whitespace or markup")]
     Empty,
+    /// Nobody waits for it any more.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
 }
 
 impl LoadError {
@@ -44,6 +47,7 @@ impl LoadError {
             Self::InvalidUtf8 { .. } => "INVALID_UTF8",
             Self::NulByte { .. } => "NUL_BYTE",
             Self::Empty => "EMPTY_DOCUMENT",
+            Self::Stopped(_) => "INTERRUPTED",
         }
     }
 }

@@ -1,8 +1,10 @@
 //! Loaders: the bytes of a document become the text that is stored, cut into chunks and shown.
 //!
 //! One file per format, each a function from checked UTF-8 to [`Loaded`]; [`load`] is the registry.
-//! Pure: no loader reads anything but its argument.
+//! Pure: no loader reads anything but its argument. Each takes time and memory in proportion to the document, whatever is
+//! in it, and asks every few kilobytes whether to go on.
 
+mod binary;
 mod content_type;
 mod error;
 mod html;
@@ -10,10 +12,18 @@ mod markdown;
 mod outline;
 mod plain;
 
+use super::stop::{Stop, Stopped};
+
+pub use binary::recognise;
 pub use content_type::ContentType;
 pub use error::LoadError;
+pub use outline::HeadingPath;
 
 const BYTE_ORDER_MARK: &str = "\u{feff}";
+
+/// Most sections of a document; further headings are text like any other. More would make more chunks than a document
+/// may have.
+pub const MAX_SECTIONS: usize = 100_000;
 
 /// A document as text: what is stored, and what every chunk is a slice of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +33,8 @@ pub struct Loaded {
     /// The title the document gives itself: front matter, `<title>` or the first heading of level
     /// 1.
     pub title: Option<String>,
-    /// Where each heading begins, by rising `start`; text before the first one is under no heading.
+    /// Where each heading begins, by rising `start`; text before the first one is under no heading. At most
+    /// [`MAX_SECTIONS`].
     pub sections: Vec<Section>,
 }
 
@@ -34,8 +45,10 @@ pub struct Section {
     pub start: usize,
     /// Byte offset in [`Loaded::text`] right after the heading.
     pub body_start: usize,
-    /// Titles of the headings in force from `start` on, outermost first, this section's own last.
-    pub heading_path: Vec<String>,
+    /// Level of the heading, 1 (top) to 6.
+    pub level: u8,
+    /// What the heading says, in one line.
+    pub title: String,
 }
 
 impl Loaded {
@@ -50,13 +63,13 @@ impl Loaded {
 /// Reads `bytes` as a document of `content_type`.
 ///
 /// # Errors
-/// When the bytes are not UTF-8, hold a NUL, or hold no text once the markup is gone.
-pub fn load(content_type: ContentType, bytes: &[u8]) -> Result<Loaded, LoadError> {
+/// When the bytes are not UTF-8, hold a NUL, or hold no text once the markup is gone; and when it was stopped.
+pub fn load(content_type: ContentType, bytes: &[u8], stop: &Stop) -> Result<Loaded, LoadError> {
     let text = decode(bytes)?;
     let loaded = match content_type {
         ContentType::PlainText => plain::load(text),
-        ContentType::Markdown => markdown::load(text),
-        ContentType::Html => html::load(text),
+        ContentType::Markdown => markdown::load(text, stop)?,
+        ContentType::Html => html::load(text, stop)?,
     };
     loaded.ok_or(LoadError::Empty)
 }
@@ -88,7 +101,7 @@ mod tests {
     #[test]
     fn bytes_that_are_not_utf8_are_refused_with_their_offset() {
         for content_type in ALL {
-            let refused = load(content_type, b"caf\xe9 <meta charset=iso-8859-1>");
+            let refused = load(content_type, b"caf\xe9 <meta charset=iso-8859-1>", &Stop::default());
             assert_eq!(refused, Err(LoadError::InvalidUtf8 { offset: 3 }));
         }
     }
@@ -96,7 +109,7 @@ mod tests {
     #[test]
     fn a_nul_byte_is_refused_with_its_offset() {
         for content_type in ALL {
-            assert_eq!(load(content_type, b"ab\0c"), Err(LoadError::NulByte { offset: 2 }));
+            assert_eq!(load(content_type, b"ab\0c", &Stop::default()), Err(LoadError::NulByte { offset: 2 }));
         }
     }
 
@@ -110,7 +123,7 @@ mod tests {
             (ContentType::Html, "<html><head><title>t</title></head><body><p> &nbsp; </p></body></html>"),
             (ContentType::Html, "<script>code()</script><ul><li></li></ul>"),
         ] {
-            assert_eq!(load(content_type, input.as_bytes()), Err(LoadError::Empty), "{input:?}");
+            assert_eq!(load(content_type, input.as_bytes(), &Stop::default()), Err(LoadError::Empty), "{input:?}");
         }
     }
 
@@ -122,7 +135,7 @@ mod tests {
             (ContentType::Markdown, "# a\n", true),
             (ContentType::Html, "<p>a", false),
         ] {
-            let loaded = load(content_type, input.as_bytes()).unwrap();
+            let loaded = load(content_type, input.as_bytes(), &Stop::default()).unwrap();
             assert_eq!(loaded.is_verbatim(input.as_bytes()), verbatim, "{input:?}");
         }
     }

@@ -7,7 +7,7 @@ use crate::config::SourceSettings;
 use crate::error::{Code, Error, Result};
 use crate::source::{Directory, FetchFault, FetchFaultKind, Reach, Roots, Source};
 
-/// Longest URL, in bytes: that of a document's source.
+/// Longest URL as it is written, in characters: that of a document's source.
 const URL_LIMIT: usize = 2_048;
 
 /// Refuses a source that may not be read; `field` is its path in the input. Gives it with its URLs in their usual
@@ -36,10 +36,10 @@ fn check_urls(settings: &SourceSettings, field: &str, urls: &[String]) -> Result
     let mut seen = HashSet::new();
     for (index, url) in urls.iter().enumerate() {
         let refused = |why: &str| Error::input(format!("{field}.{index}"), url, format!("a URL to fetch: {why}"));
-        let url: String = reach.check(url).map_err(|fault| refused(&fault.message))?.into();
-        if url.len() > URL_LIMIT {
-            return Err(refused(&format!("at most {URL_LIMIT} bytes")));
+        if url.chars().count() > URL_LIMIT {
+            return Err(refused(&format!("at most {URL_LIMIT} characters")));
         }
+        let url: String = reach.check(url).map_err(|fault| refused(&fault.message))?.into();
         if seen.insert(url.clone()) {
             checked.push(url);
         }

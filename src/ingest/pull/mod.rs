@@ -2,13 +2,17 @@
 //!
 //! In two steps: `list` finds what there is, `submit` reads it and hands it over batch by batch, each batch a run of
 //! its own: memory stays bounded, a batch is one transaction, and one that brings nothing new leaves no trace. Documents
-//! are told apart by source and content, so a job that runs again after a crash finds what it did unchanged.
+//! are told apart by source and content, so a job that runs again after a crash finds what it did unchanged. Where it is
+//! wanted, `submit` ends with deleting the documents whose source has gone. A job that could take nothing in fails; what
+//! is missing is told by its report, and by its schedule.
 
 mod check;
+mod prune;
+mod report;
 mod taken;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
@@ -23,11 +27,14 @@ use crate::app::App;
 use crate::error::{Code, Error, Result};
 use crate::queue::{ActiveJob, Handler, Step, StepEnd, payload as read_payload};
 use crate::source::{Directory, FetchFault, FetchFaultKind, Fetched, Fetcher, Reach, Source};
-use crate::store::jobs;
+use crate::store::entity::job;
+use crate::store::{Transaction, jobs, schedules};
 use check::{blocking, open, refusal};
+use prune::Pruner;
 use taken::Taken;
 
 pub use check::check;
+pub use report::{FAILURES_TOLD, Failure, Outcome, Report};
 
 /// Kind of the job.
 pub const KIND: &str = "ingest_source";
@@ -36,36 +43,39 @@ pub const VERSION: i32 = 1;
 
 /// Finds what there is.
 const LIST: &str = "list";
-/// Reads it and hands it over.
-const SUBMIT: &str = "submit";
+/// Reads it and hands it over. Its result is the [`Report`].
+pub const SUBMIT: &str = "submit";
 
 /// Pages fetched at once: no more than a browser asks of one server.
 const FETCHES_AT_ONCE: usize = 4;
 /// Files of a listing up to which it is kept as the step's result; a longer one is made again.
 const LISTING_KEPT: usize = 10_000;
-/// Failures told one by one; the others are counted.
-const FAILURES_TOLD: usize = 1_000;
 
-#[derive(Debug, Serialize, Deserialize)]
-struct Payload {
-    collection_id: Uuid,
-    source: Source,
+/// What such a job is enqueued with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Payload {
+    /// Where to.
+    pub collection_id: Uuid,
+    /// Where from.
+    pub source: Source,
+    /// Whether documents whose source has gone are deleted.
+    #[serde(default)]
+    pub prune: bool,
 }
 
 /// The payload of such a job.
-pub fn payload(collection_id: Uuid, source: Source) -> Json {
-    serde_json::to_value(Payload { collection_id, source }).expect("a payload of ids and texts is JSON")
+pub fn payload(payload: &Payload) -> Json {
+    serde_json::to_value(payload).expect("a payload of ids and texts is JSON")
 }
 
 /// What a payload says; none where this version cannot read it.
-pub fn parse(payload: &Json) -> Option<(Uuid, Source)> {
-    let payload: Payload = serde_json::from_value(payload.clone()).ok()?;
-    Some((payload.collection_id, payload.source))
+pub fn parse(payload: &Json) -> Option<Payload> {
+    serde_json::from_value(payload.clone()).ok()
 }
 
 /// What such a job depends on: `http:` and the host, where all its URLs have the same.
 pub fn provider(payload: &Json) -> Option<String> {
-    let (_, Source::Urls { urls }) = parse(payload)? else { return None };
+    let Payload { source: Source::Urls { urls }, .. } = parse(payload)? else { return None };
     let mut hosts = urls.iter().map(|url| host(url));
     let first = hosts.next()??;
     hosts.all(|host| host.as_ref() == Some(&first)).then_some(first)
@@ -86,27 +96,6 @@ struct Listed {
     files: Option<Vec<PathBuf>>,
     /// Directories that could not be looked at.
     failures: Vec<Failure>,
-}
-
-/// A document that could not be taken in.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Failure {
-    /// Its URL or path.
-    uri: String,
-    code: String,
-    message: String,
-}
-
-fn failure(uri: &str, fault: &FetchFault) -> Failure {
-    let code = match fault.kind {
-        FetchFaultKind::NotAllowed => "NOT_ALLOWED",
-        FetchFaultKind::Permanent { status: Some(404 | 410) } => Code::NotFound.as_str(),
-        FetchFaultKind::Permanent { .. } => Code::BadUserInput.as_str(),
-        FetchFaultKind::Transient { .. } => Code::Unavailable.as_str(),
-        FetchFaultKind::RateLimited { .. } => Code::RateLimited.as_str(),
-        FetchFaultKind::TooLarge | FetchFaultKind::TooMany => Code::PayloadTooLarge.as_str(),
-    };
-    Failure { uri: uri.to_owned(), code: code.to_owned(), message: fault.message.clone() }
 }
 
 /// Runs such jobs.
@@ -143,32 +132,61 @@ impl IngestSource {
         let wanted = |path: &std::path::Path| ContentType::from_path(path).is_some();
         let listing = blocking(move || directory.list(wanted, most)).await?;
         let listing = listing.map_err(|fault| refusal(field, &shown, &fault))?;
-        let failures = listing.unreadable.iter().take(FAILURES_TOLD).map(|fault| failure(&shown, fault)).collect();
+        let failures =
+            listing.unreadable.iter().take(FAILURES_TOLD).map(|fault| Failure::of_fault(&shown, fault)).collect();
         Ok(Listed { found: listing.files.len(), unwanted: listing.unwanted, files: Some(listing.files), failures })
     }
 
     async fn submit(&self, job: &ActiveJob, payload: Payload) -> Result<StepEnd> {
-        let listed = jobs::finished_steps(self.app.store.db(), job.row.id).await?.remove(LIST);
-        let listed: Option<Listed> = listed.and_then(|listed| serde_json::from_value(listed).ok());
         let mut taken = Taken::new(&self.app, job, payload.collection_id);
+        let pruner = Pruner { app: &self.app, job, collection: payload.collection_id };
         match payload.source {
             Source::Urls { urls } => {
-                taken.total = urls.len();
+                taken.report.found = urls.len();
                 let limited = Limited::default();
                 let fetcher = self.fetcher()?;
                 taken.all(self.pages(&fetcher, &limited, urls)).await?;
+                if payload.prune {
+                    taken.report.pruned = pruner.pages_of(&taken.gone).await?;
+                }
             }
             Source::Directory { path } => {
-                let files = match listed.and_then(|listed| listed.files) {
-                    Some(files) => files,
-                    None => self.list(&Source::Directory { path: path.clone() }).await?.files.unwrap_or_default(),
-                };
-                taken.total = files.len();
+                let listed = self.listed(job, &path).await?;
+                let is_whole = listed.failures.is_empty();
+                listed.failures.into_iter().for_each(|failure| taken.report.fail(failure));
+                let files = listed.files.unwrap_or_default();
+                taken.report.found = files.len();
                 let directory = open(&self.app.config.source, "job.payload.source.path", path).await?;
-                taken.all(self.files(directory, files)).await?;
+                taken.all(self.files(directory.clone(), files)).await?;
+                if payload.prune && is_whole {
+                    self.prune(&mut taken.report, &pruner, &directory).await?;
+                }
             }
         }
-        taken.end()
+        taken.end().await
+    }
+
+    /// Deletes the documents of files that have gone; but an empty directory may just as well not be mounted.
+    async fn prune(&self, report: &mut Report, pruner: &Pruner<'_>, directory: &Directory) -> Result<()> {
+        if report.found > 0 {
+            report.pruned = pruner.files_of(directory).await?;
+        } else if pruner.has_any_of(directory).await? {
+            let message =
+                "nothing was pruned: the directory holds no file that can be loaded, as where it is not mounted";
+            let (uri, code) = (directory.uri_prefix(), Code::NotFound.as_str().to_owned());
+            report.fail(Failure { uri, code, message: message.to_owned() });
+        }
+        Ok(())
+    }
+
+    /// The listing that the step before has kept, made again where it was too long for that.
+    async fn listed(&self, job: &ActiveJob, path: &Path) -> Result<Listed> {
+        let kept = jobs::finished_steps(self.app.store.db(), job.row.id).await?.remove(LIST);
+        let kept = kept.and_then(|listed| serde_json::from_value::<Listed>(listed).ok());
+        match kept {
+            Some(listed) if listed.files.is_some() => Ok(listed),
+            _ => self.list(&Source::Directory { path: path.to_owned() }).await,
+        }
     }
 
     fn files(&self, directory: Directory, files: Vec<PathBuf>) -> impl Stream<Item = Item> {
@@ -236,9 +254,27 @@ impl Handler for IngestSource {
         if step == SUBMIT {
             return self.submit(job, payload).await;
         }
-        let mut listed = self.list(&payload.source).await?;
+        let listed = job.stop.run_until_cancelled(self.list(&payload.source)).await;
+        let mut listed = listed.ok_or_else(Error::interrupted)??;
         listed.files = listed.files.filter(|files| files.len() <= LISTING_KEPT);
         Ok(StepEnd::Done(serde_json::to_value(listed).expect("a listing of UTF-8 paths is JSON")))
+    }
+
+    /// The schedule that tells how the job went: whoever fires it locks it before jobs, too.
+    async fn lock(&self, tx: &Transaction, job: &job::Model) -> Result<()> {
+        if let Some(schedule) = job.schedule_id {
+            schedules::lock(tx, job.tenant_id, schedule).await?;
+        }
+        Ok(())
+    }
+
+    async fn on_dead(&self, tx: &Transaction, job: &job::Model, error: &Error) -> Result<()> {
+        match job.schedule_id {
+            Some(schedule) => {
+                schedules::tell_end(tx, schedule, job.id, Some((error.code.as_str(), &error.message))).await
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -250,13 +286,21 @@ mod tests {
 
     #[test]
     fn the_provider_is_the_host_that_all_urls_share() {
-        let of = |urls: &[&str]| {
+        let of = |source| Payload { collection_id: Uuid::nil(), source, prune: false };
+        let of_urls = |urls: &[&str]| {
             let urls = urls.iter().map(|url| (*url).to_owned()).collect();
-            provider(&payload(Uuid::nil(), Source::Urls { urls }))
+            provider(&payload(&of(Source::Urls { urls })))
         };
-        assert_eq!(of(&["http://a.org/1", "https://a.org/2"]).as_deref(), Some("http:a.org"));
-        assert_eq!(of(&["http://a.org/1", "http://b.org/1"]), None);
-        assert_eq!(provider(&payload(Uuid::nil(), Source::Directory { path: "/srv".into() })), None);
+        assert_eq!(of_urls(&["http://a.org/1", "https://a.org/2"]).as_deref(), Some("http:a.org"));
+        assert_eq!(of_urls(&["http://a.org/1", "http://b.org/1"]), None);
+        assert_eq!(provider(&payload(&of(Source::Directory { path: "/srv".into() }))), None);
         assert_eq!(provider(&json!({ "source": 1 })), None);
+    }
+
+    #[test]
+    fn a_payload_of_before_pruning_is_read() {
+        let old = json!({ "collection_id": Uuid::nil(), "source": { "kind": "directory", "path": "/srv" } });
+        let source = Source::Directory { path: "/srv".into() };
+        assert_eq!(parse(&old), Some(Payload { collection_id: Uuid::nil(), source, prune: false }));
     }
 }

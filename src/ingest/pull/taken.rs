@@ -1,20 +1,19 @@
 //! What one attempt has taken in: documents gather to batches, each handed over as a run of its own.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
-use serde_json::json;
 use uuid::Uuid;
 
-use super::{FAILURES_TOLD, Failure, Item, failure, host};
+use super::report::{self, Failure, Report};
+use super::{Item, SUBMIT, host};
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::ingest::load::ContentType;
-use crate::ingest::submit::{self, NewDocument, Outcome, Submission};
+use crate::ingest::submit::{self, NewDocument, Outcome, Submission, Submitted};
 use crate::queue::{ActiveJob, StepEnd};
 use crate::source::{FetchFault, FetchFaultKind, Fetched};
-use crate::store::{Doing, jobs};
+use crate::store::{Doing, jobs, schedules};
 
 /// Documents handed over at once.
 const BATCH_DOCUMENTS: usize = 100;
@@ -26,43 +25,30 @@ pub(super) struct Taken<'a> {
     app: &'a App,
     job: &'a ActiveJob,
     collection: Uuid,
-    pub(super) total: usize,
+    pub(super) report: Report,
     done: usize,
     batch: Vec<NewDocument>,
-    outcomes: HashMap<&'static str, usize>,
-    runs: Vec<Uuid>,
-    failures: Vec<Failure>,
-    failed: usize,
+    /// URLs that their servers say have gone.
+    pub(super) gone: Vec<String>,
     /// Those to be tried again.
     transient: Vec<(String, FetchFault)>,
 }
 
 impl<'a> Taken<'a> {
     pub(super) fn new(app: &'a App, job: &'a ActiveJob, collection: Uuid) -> Self {
-        Self {
-            app,
-            job,
-            collection,
-            total: 0,
-            done: 0,
-            batch: Vec::new(),
-            outcomes: HashMap::new(),
-            runs: Vec::new(),
-            failures: Vec::new(),
-            failed: 0,
-            transient: Vec::new(),
-        }
+        let (report, batch, gone, transient) = (Report::default(), Vec::new(), Vec::new(), Vec::new());
+        Self { app, job, collection, report, done: 0, batch, gone, transient }
     }
 
     pub(super) async fn all(&mut self, items: impl Stream<Item = Item>) -> Result<()> {
         let most = BATCH_DOCUMENTS.min(self.app.config.ingest.documents_limit);
         let (mut items, mut bytes) = (std::pin::pin!(items), 0);
-        while let Some((uri, read)) = items.next().await {
+        let stop = &self.job.stop;
+        while let Some((uri, read)) = stop.run_until_cancelled(items.next()).await.ok_or_else(Error::interrupted)? {
             self.done += 1;
             match read? {
                 Ok(fetched) => bytes += self.keep(fetched),
-                Err(fault) if fault.is_transient() => self.transient.push((uri, fault)),
-                Err(fault) => self.fail(failure(&uri, &fault)),
+                Err(fault) => self.fail(uri, fault),
             }
             if self.batch.len() >= most || bytes >= BATCH_BYTES {
                 self.hand_over().await?;
@@ -78,7 +64,7 @@ impl<'a> Taken<'a> {
         let told = told_type(&name, content_type);
         let limits = &self.app.config.ingest;
         if let Err(error) = submit::check_file("document", (&name, None), told.as_deref(), &bytes, limits) {
-            self.fail(Failure { uri: source_uri, code: error.code.as_str().to_owned(), message: error.message });
+            self.report.fail(Failure::of_error(source_uri, error));
             return 0;
         }
         let size = bytes.len();
@@ -95,10 +81,12 @@ impl<'a> Taken<'a> {
         size
     }
 
-    fn fail(&mut self, failure: Failure) {
-        self.failed += 1;
-        if self.failures.len() < FAILURES_TOLD {
-            self.failures.push(failure);
+    fn fail(&mut self, uri: String, fault: FetchFault) {
+        self.report.fail(Failure::of_fault(&uri, &fault));
+        if fault.is_transient() {
+            self.transient.push((uri, fault));
+        } else if fault.is_gone() {
+            self.gone.push(uri);
         }
     }
 
@@ -108,49 +96,60 @@ impl<'a> Taken<'a> {
         if !documents.is_empty() {
             let submission = Submission { collection_id: self.collection, documents };
             let submitted = submit::submit_changed(self.app, self.job.row.tenant_id, submission).await?;
-            for (outcome, _) in &submitted.documents {
-                *self.outcomes.entry(name_of(*outcome)).or_default() += 1;
-            }
-            if submitted.documents.iter().any(|(outcome, _)| *outcome != Outcome::Unchanged) {
-                self.runs.push(submitted.run.id);
-            }
+            self.count(&submitted);
         }
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let tx = self.app.store.begin().await?;
-        jobs::set_progress(&tx, &self.job.row, number(self.done), number(self.total), "documents").await?;
+        jobs::set_progress(&tx, &self.job.row, number(self.done), number(self.report.found), "documents").await?;
         tx.commit().await.doing("write the job's progress")
     }
 
-    /// The result, or what makes the job try again.
-    pub(super) fn end(self) -> Result<StepEnd> {
+    fn count(&mut self, submitted: &Submitted) {
+        for (outcome, _) in &submitted.documents {
+            match outcome {
+                Outcome::Accepted => self.report.accepted += 1,
+                Outcome::Replaced => self.report.replaced += 1,
+                Outcome::Unchanged => self.report.unchanged += 1,
+            }
+        }
+        if submitted.documents.iter().any(|(outcome, _)| *outcome != Outcome::Unchanged) {
+            self.report.runs.push(crate::id::Kind::Run.encode(submitted.run.id));
+        }
+    }
+
+    /// Ends the step with its report; or keeps the report, and gives what makes the job try again or fail.
+    pub(super) async fn end(self) -> Result<StepEnd> {
+        let (row, missing) = (&self.job.row, self.report.error());
+        let is_failed = self.report.outcome() == report::Outcome::Failed;
+        let tx = self.app.store.begin().await?;
+        let failed = self.passing().or(if is_failed { self.report.error() } else { None });
+        if let Some(error) = failed {
+            jobs::keep_result(&tx, row, SUBMIT, self.report.to_json()).await?;
+            tx.commit().await.doing("keep what the source came to")?;
+            return Err(error);
+        }
+        if let Some(schedule) = row.schedule_id {
+            schedules::lock(&tx, row.tenant_id, schedule).await?;
+            let missing = missing.as_ref().map(|error| (error.code.as_str(), &*error.message));
+            schedules::tell_end(&tx, schedule, row.id, missing).await?;
+        }
+        jobs::finish_step(&tx, row, SUBMIT, self.report.to_json(), None).await?;
+        tx.commit().await.doing("end with the source")?;
+        Ok(StepEnd::Stored)
+    }
+
+    /// What may be over when the job is tried again.
+    fn passing(&self) -> Option<Error> {
         let waits = self.transient.iter().filter_map(|(uri, fault)| match fault.kind {
             FetchFaultKind::RateLimited { retry_after } => Some((uri, retry_after)),
             _ => None,
         });
         if let Some((uri, wait)) = waits.max_by_key(|(_, wait)| wait.unwrap_or(Duration::ZERO)) {
-            return Err(Error::rate_limited(&host(uri).unwrap_or_default(), wait));
+            return Some(Error::rate_limited(&host(uri).unwrap_or_default(), wait));
         }
-        if let Some((_, fault)) = self.transient.first() {
-            let doing = format!("read {} of {} documents: {fault}", self.transient.len(), self.total);
-            return Err(Error::unavailable(&doing, fault.clone()));
-        }
-        let count = |outcome| self.outcomes.get(name_of(outcome)).copied().unwrap_or_default();
-        Ok(StepEnd::Done(json!({
-            "accepted": count(Outcome::Accepted),
-            "replaced": count(Outcome::Replaced),
-            "unchanged": count(Outcome::Unchanged),
-            "failed": self.failed,
-            "failures": self.failures,
-            "runs": self.runs.iter().map(|run| crate::id::Kind::Run.encode(*run)).collect::<Vec<_>>(),
-        })))
-    }
-}
-
-fn name_of(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Accepted => "accepted",
-        Outcome::Replaced => "replaced",
-        Outcome::Unchanged => "unchanged",
+        let (_, fault) = self.transient.first()?;
+        let doing = format!("read {} of {} documents: {fault}", self.transient.len(), self.report.found);
+        Some(Error::unavailable(&doing, fault.clone()))
     }
 }
 

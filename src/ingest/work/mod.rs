@@ -18,11 +18,12 @@ use uuid::Uuid;
 
 use self::batch::Batch;
 use super::QUEUE;
+use super::blocking::until_stopped;
 use super::chunk::{Chunk, ChunkSettings};
 use super::load::Loaded;
 use crate::app::App;
 use crate::embed::Embedder;
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 use crate::queue::{ActiveJob, Handler, Step, StepEnd, payload};
 use crate::store::entity::document::{Model as Document, Status};
 use crate::store::entity::job::{self, JobState};
@@ -38,10 +39,6 @@ const VERSION: i32 = 1;
 
 /// Unit of the job's progress.
 const UNIT: &str = "chunks";
-
-/// Most chunks of one document: what remains of a 10 MB document cut at the smallest sensible size. A document of
-/// nothing but headings would otherwise make a million.
-const CHUNKS_LIMIT: usize = 100_000;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Payload {
@@ -266,17 +263,16 @@ impl<'a> Work<'a> {
             None => None,
         };
         let (content, content_type) = (content.clone(), self.document.content_type.clone());
-        let work = move || cut::cut(&content, &content_type, &settings, tokenizer.as_deref());
+        let longest = self.embedder.as_ref().and_then(|embedder| embedder.longest_chunk());
+        let dimensions = self.space.dimensions.unsigned_abs() as usize;
         let started = Instant::now();
-        let (loaded, chunks, loading) =
-            tokio::task::spawn_blocking(work).await.map_err(|panic| Error::internal("read the document", panic))??;
+        let (loaded, chunks, loading) = until_stopped(&self.job.stop, "read the document", move |stop| {
+            let reader = cut::Reader { tokenizer: tokenizer.as_deref(), longest, dimensions };
+            cut::cut(&content, &content_type, &settings, reader, stop)
+        })
+        .await?;
         stage("load", loading.as_secs_f64());
         stage("chunk", (started.elapsed().saturating_sub(loading)).as_secs_f64());
-        if chunks.len() > CHUNKS_LIMIT {
-            let got = format!("{} chunks", chunks.len());
-            let expected = format!("at most {CHUNKS_LIMIT} chunks in a document");
-            return Err(Error::refused(Code::PayloadTooLarge, "document", got, expected));
-        }
         Ok((loaded, chunks))
     }
 

@@ -19,11 +19,11 @@ pub use list::{
     unfinished_of,
 };
 pub use place::{Place, places};
-pub use settle::{
-    Ended, Failed, bury, confirm, give_back, retry, set_progress, succeed, succeed_all, wait_for_provider,
-};
+pub use settle::{Ended, Failed, bury, confirm, give_back, postpone, retry, set_progress, succeed, succeed_all};
 pub use steer::{bring_forward, cancel, cancel_of_collection, lock, redrive, set_priority};
-pub use steps::{StepRow, finish_step, finished_steps, forget_failures, forget_steps, note_failure, steps_of};
+pub use steps::{
+    StepRow, finish_step, finished_steps, forget_failures, forget_steps, keep_result, note_failure, steps_of,
+};
 
 use std::time::Duration;
 

@@ -112,8 +112,9 @@ pub async fn retry(tx: &Transaction, job: &Model, wait: Duration, failed: Failed
     Ok(())
 }
 
-/// Lets the job wait until its provider may be asked again. Not counted as an attempt: it is not the job that fails.
-pub async fn wait_for_provider(tx: &Transaction, job: &Model, until: DateTimeUtc, failed: Failed<'_>) -> Result<()> {
+/// Lets the job wait until what it stands on is there again: its provider, or room on the disk. Not counted as an attempt:
+/// it is not the job that fails.
+pub async fn postpone(tx: &Transaction, job: &Model, until: DateTimeUtc, failed: Failed<'_>) -> Result<()> {
     let set = "state = 'RETRYING', lease_holder = NULL, lease_until = NULL, error_code = $3, error_message = $4,
         stage = coalesce($5, stage), run_at = $6, attempts = attempts - 1";
     change(tx, job, "put the job back", set, failed.values().into_iter().chain([until.into()])).await?;

@@ -6,7 +6,7 @@ use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement, prelude::D
 use serde_json::Value as Json;
 use uuid::Uuid;
 
-use super::settle::change;
+use super::settle::{change, confirm};
 use crate::error::Result;
 use crate::store::entity::job::Model;
 use crate::store::listen::JOB_EVENTS_CHANNEL;
@@ -33,6 +33,15 @@ pub async fn finish_step(tx: &Transaction, job: &Model, name: &str, result: Json
             error_code = NULL, error_message = NULL";
     execute(tx, "end the job's step", sql, [job.id.into(), name.into(), result.into()]).await?;
     tx.ring(JOB_EVENTS_CHANNEL, job.id);
+    Ok(())
+}
+
+/// Keeps what an attempt at a step came to that is about to fail. Also the fence: nothing commits without the lease.
+pub async fn keep_result(tx: &Transaction, job: &Model, name: &str, result: Json) -> Result<()> {
+    confirm(tx, job).await?;
+    let sql = "INSERT INTO job_steps (job_id, name, attempts, result) VALUES ($1, $2, 0, $3)
+        ON CONFLICT (job_id, name) DO UPDATE SET result = $3";
+    execute(tx, "keep the step's result", sql, [job.id.into(), name.into(), result.into()]).await?;
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::{
     io::{Read, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    process::{Output, Stdio},
+    process::{Command, Output, Stdio},
     time::Duration,
 };
 
@@ -15,6 +15,7 @@ use super::{
     child::{self, Signal},
     error::ServerError,
     runtime::{Runtime, remove_tree},
+    start::Start,
     wait::wait_for,
 };
 
@@ -71,6 +72,7 @@ pub(super) struct NewCluster<'a> {
     pub(super) runtime: &'a Runtime,
     pub(super) account: &'a Account,
     pub(super) durability: Durability,
+    pub(super) start: &'a Start,
 }
 
 impl NewCluster<'_> {
@@ -113,8 +115,7 @@ impl NewCluster<'_> {
             "--no-sync",
         ]);
         command.arg("--username").arg(SUPERUSER);
-        let output = command.output().map_err(ServerError::io("run initdb"))?;
-        succeeded("initdb", &output)
+        self.run("initdb", "run initdb", &mut command)
     }
 
     /// Runs the first statements without a server: PostgreSQL's single-user mode takes one statement per line.
@@ -133,8 +134,13 @@ impl NewCluster<'_> {
             // A program that failed early reads no more; its own words, below, say why.
             let _ = stdin.write_all(first_statements(password).as_bytes());
         }
-        let output = child.wait_with_output();
-        succeeded("postgres", &output.map_err(ServerError::io("run postgres"))?)
+        succeeded("postgres", &self.start.wait(child, "run postgres")?)
+    }
+
+    /// Runs a program that says on standard error what it complains of.
+    fn run(&self, program: &'static str, doing: &'static str, command: &mut Command) -> Result<(), ServerError> {
+        let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().map_err(ServerError::io(doing))?;
+        succeeded(program, &self.start.wait(child, doing)?)
     }
 
     fn write_password(&self, cluster: &Path, password: &str) -> Result<(), ServerError> {
@@ -154,11 +160,9 @@ impl NewCluster<'_> {
             return Ok(());
         }
         let initdb = self.runtime.program("initdb");
-        let output = child::command(&initdb, self.account, self.data_dir, Signal::KILL)
-            .args(["--sync-only", "--pgdata"])
-            .arg(cluster)
-            .output();
-        succeeded("initdb", &output.map_err(ServerError::io("run initdb"))?)
+        let mut command = child::command(&initdb, self.account, self.data_dir, Signal::KILL);
+        command.args(["--sync-only", "--pgdata"]).arg(cluster);
+        self.run("initdb", "run initdb", &mut command)
     }
 }
 

@@ -168,7 +168,7 @@ pub enum ServerError {
         /// The refusal.
         source: io::Error,
     },
-    /// The async runtime shut down while the server was starting or stopping.
+    /// Nobody waits for the start any more, or the async runtime shut down while the server was starting or stopping.
     #[error("the process ended while PostgreSQL was starting or stopping")]
     Cancelled,
 }

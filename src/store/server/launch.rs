@@ -5,7 +5,7 @@ use std::{
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -19,10 +19,15 @@ use super::{
     process::Process,
     runtime::{self, Runtime},
     socket::Endpoint,
+    start::Start,
 };
 
-/// Everything from nothing to a server that accepts connections. Blocks the thread.
-pub(super) fn launch(settings: &ServerSettings) -> Result<Server, ServerError> {
+/// A server that nobody has used yet needs no checkpoint: a recovery that does not stop within this is killed.
+const ABANDONED_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Everything from nothing to a server that accepts connections, or, where it is abandoned, to nothing again. Blocks the
+/// thread.
+pub(super) fn launch(settings: &ServerSettings, start: &Start) -> Result<Server, ServerError> {
     let began = Instant::now();
     let runtime_root = find_runtime(settings.runtime_dir.as_deref())?;
     let data_dir = std::path::absolute(&settings.data_dir).map_err(ServerError::unwritable(&settings.data_dir))?;
@@ -31,7 +36,7 @@ pub(super) fn launch(settings: &ServerSettings) -> Result<Server, ServerError> {
     let lock = DirLock::take(&data_dir, &account)?;
 
     let runtime = Runtime::open(&runtime_root, &account, &data_dir)?;
-    let cluster = prepare_cluster(settings, &data_dir, &runtime, &account)?;
+    let cluster = prepare_cluster(settings, &data_dir, &runtime, &account, start)?;
     let endpoint = Endpoint::prepare(&data_dir, settings.port, &account)?;
     let password = endpoint.tcp.then(|| cluster::password(&cluster));
     let password = password.transpose()?;
@@ -40,7 +45,7 @@ pub(super) fn launch(settings: &ServerSettings) -> Result<Server, ServerError> {
     let mut command = server_command(settings, &runtime, &account, &cluster, &endpoint);
     command.stdout(Stdio::null()).stderr(log_file);
     let process = Process::spawn(command, settings.stop_timeout).map_err(ServerError::io("run postgres"))?;
-    wait_ready(&process, &cluster, settings, &log)?;
+    wait_ready(&process, &cluster, settings, &log, start)?;
     tracing::info!(
         pid = process.pid().as_raw_pid(),
         data_dir = %data_dir.display(),
@@ -82,15 +87,16 @@ fn prepare_cluster(
     data_dir: &Path,
     runtime: &Runtime,
     account: &Account,
+    start: &Start,
 ) -> Result<PathBuf, ServerError> {
     let cluster = cluster::path(data_dir);
     if cluster.exists() {
         cluster::check(&cluster, runtime.major(), account)?;
-        orphan::stop_all(&cluster, settings.stop_timeout)?;
+        orphan::stop_all(&cluster, settings.stop_timeout, start)?;
         return Ok(cluster);
     }
     tracing::info!(cluster = %cluster.display(), "creating the database cluster");
-    let new = NewCluster { data_dir, runtime, account, durability: settings.durability };
+    let new = NewCluster { data_dir, runtime, account, durability: settings.durability, start };
     new.create()?;
     Ok(cluster)
 }
@@ -112,8 +118,15 @@ fn server_command(
 }
 
 /// The process is stopped by its drop if this fails.
-fn wait_ready(process: &Process, cluster: &Path, settings: &ServerSettings, log: &Log) -> Result<(), ServerError> {
-    match process.wait_ready(cluster, settings.start_timeout) {
+fn wait_ready(
+    process: &Process,
+    cluster: &Path,
+    settings: &ServerSettings,
+    log: &Log,
+    start: &Start,
+) -> Result<(), ServerError> {
+    match process.wait_ready(cluster, settings.start_timeout, start) {
+        _ if start.check().is_err() => process.stop_within(ABANDONED_TIMEOUT).and_then(|()| start.check()),
         Some(Ok(())) => Ok(()),
         Some(Err(status)) => Err(ServerError::NotStarted { status, log: log.path().to_owned(), tail: log.tail() }),
         None => Err(ServerError::StartTimeout {

@@ -25,6 +25,7 @@ mod process;
 mod runtime;
 mod settings;
 mod socket;
+mod start;
 mod wait;
 
 use std::{fmt, fs, path::Path};
@@ -33,6 +34,7 @@ use lock::DirLock;
 use log::Log;
 use process::Process;
 use socket::Endpoint;
+use start::Start;
 
 pub use error::ServerError;
 pub use runtime::runtime_dirs;
@@ -62,12 +64,14 @@ impl Server {
     /// Starts PostgreSQL in `settings.data_dir`, making the cluster at the first time, and returns when it accepts
     /// connections. What an earlier run left behind, orphans included, is cleared away.
     ///
-    /// Dropping the future does not interrupt a start; the server is then stopped as soon as it runs.
+    /// Dropping the future interrupts the start, also a long recovery: a thread that blocks ends what it has begun.
     ///
     /// # Errors
     /// Every [`ServerError`] but `Died`; nothing runs then.
     pub async fn start(settings: ServerSettings) -> Result<Self, ServerError> {
-        blocking(move || launch::launch(&settings)).await
+        let start = Start::default();
+        let _abandoned_by_drop = start.guard();
+        blocking(move || launch::launch(&settings, &start)).await
     }
 
     /// Connection string over the Unix socket, as [`ROLE`] to [`DATABASE`]. Holds no secret.

@@ -4,7 +4,7 @@ use std::{fs, io, path::Path, time::Duration};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{error::ServerError, wait::wait_for};
+use super::{error::ServerError, start::Start, wait::wait_for};
 
 /// What PostgreSQL writes about its running server.
 pub(super) const PID_FILE: &str = "postmaster.pid";
@@ -17,13 +17,15 @@ const IMMEDIATE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Without this a start could fail twice over: PostgreSQL refuses a cluster in use, and, seeing a foreign process with
 /// the id in a stale pid file, takes it for a server. The file goes only when no process is left, because it also
 /// keeps a new server off the shared memory of old ones.
-pub(super) fn stop_all(cluster: &Path, timeout: Duration) -> Result<(), ServerError> {
+pub(super) fn stop_all(cluster: &Path, timeout: Duration, start: &Start) -> Result<(), ServerError> {
     let Some(found) = processes_in(cluster) else {
         return Ok(());
     };
     if let Some(first) = found.first() {
         tracing::warn!(pid = first.as_raw_pid(), count = found.len(), "stopping a PostgreSQL that outlived its owner");
-        let stopped = stop_by(cluster, Signal::INT, timeout) || stop_by(cluster, Signal::QUIT, IMMEDIATE_TIMEOUT);
+        let stopped =
+            stop_by(cluster, Signal::INT, timeout, start) || stop_by(cluster, Signal::QUIT, IMMEDIATE_TIMEOUT, start);
+        start.check()?;
         if !stopped {
             return Err(ServerError::NotStopped { pid: first.as_raw_pid(), waited: timeout + IMMEDIATE_TIMEOUT });
         }
@@ -35,14 +37,17 @@ pub(super) fn stop_all(cluster: &Path, timeout: Duration) -> Result<(), ServerEr
     }
 }
 
-/// Sends `signal` to all of them once, and says whether all ended in time.
-fn stop_by(cluster: &Path, signal: Signal, timeout: Duration) -> bool {
+/// Sends `signal` to all of them once, and says whether all ended in time, and before the start was abandoned.
+fn stop_by(cluster: &Path, signal: Signal, timeout: Duration, start: &Start) -> bool {
     for pid in processes_in(cluster).unwrap_or_default() {
         // One that is gone already is what we want.
         let _ = kill_process(pid, signal);
     }
-    let none_left = || processes_in(cluster)?.is_empty().then_some(());
-    wait_for(timeout, none_left).is_some()
+    let is_over = || match start.check() {
+        Ok(()) => processes_in(cluster)?.is_empty().then_some(true),
+        Err(_) => Some(false),
+    };
+    wait_for(timeout, is_over).unwrap_or(false)
 }
 
 /// Programs called `postgres` whose working directory is `cluster`: PostgreSQL's processes all go there first.

@@ -12,7 +12,7 @@ use std::{
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tokio::sync::watch;
 
-use super::{error::ServerError, orphan::PID_FILE, wait::wait_for};
+use super::{error::ServerError, orphan::PID_FILE, start::Start, wait::wait_for};
 
 /// After a fast shutdown took too long, an immediate one gets this long: it only ends processes.
 const IMMEDIATE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -56,16 +56,21 @@ impl Process {
     }
 
     /// Waits until the server of `cluster` accepts connections: `Some(Ok)`; until it ends: `Some(Err)`; or until
-    /// `timeout`: `None`.
-    pub(super) fn wait_ready(&self, cluster: &Path, timeout: Duration) -> Option<Result<(), ExitStatus>> {
+    /// `timeout`, or until the start is abandoned: `None`.
+    pub(super) fn wait_ready(
+        &self,
+        cluster: &Path,
+        timeout: Duration,
+        start: &Start,
+    ) -> Option<Result<(), ExitStatus>> {
         let pid_file = cluster.join(PID_FILE);
-        wait_for(timeout, || {
-            if let Some(status) = self.ended() {
-                return Some(Err(status));
-            }
-            let text = fs::read_to_string(&pid_file).ok()?;
-            is_ready(&text, self.pid).then_some(Ok(()))
-        })
+        let is_ready = || fs::read_to_string(&pid_file).is_ok_and(|text| is_ready(&text, self.pid));
+        let look = || match self.ended() {
+            Some(status) => Some(Some(Err(status))),
+            None if start.check().is_err() => Some(None),
+            None => is_ready().then_some(Some(Ok(()))),
+        };
+        wait_for(timeout, look).flatten()
     }
 
     fn ended(&self) -> Option<ExitStatus> {
@@ -88,9 +93,14 @@ impl Process {
     /// Fast shutdown (SIGINT), after the stop timeout an immediate one (SIGQUIT). Blocks the thread. Does nothing
     /// if the process has ended.
     pub(super) fn stop(&self) -> Result<(), ServerError> {
+        self.stop_within(self.stop_timeout)
+    }
+
+    /// As [`Process::stop`], with another time for the fast shutdown.
+    pub(super) fn stop_within(&self, timeout: Duration) -> Result<(), ServerError> {
         self.life.send_modify(|life| life.asked_to_stop = true);
         self.signal(Signal::INT);
-        if wait_for(self.stop_timeout, || self.ended()).is_some() {
+        if wait_for(timeout, || self.ended()).is_some() {
             return Ok(());
         }
         tracing::warn!(pid = self.pid.as_raw_pid(), "PostgreSQL is slow to stop, ending it without a checkpoint");
@@ -98,7 +108,7 @@ impl Process {
         if wait_for(IMMEDIATE_TIMEOUT, || self.ended()).is_some() {
             return Ok(());
         }
-        Err(ServerError::NotStopped { pid: self.pid.as_raw_pid(), waited: self.stop_timeout + IMMEDIATE_TIMEOUT })
+        Err(ServerError::NotStopped { pid: self.pid.as_raw_pid(), waited: timeout + IMMEDIATE_TIMEOUT })
     }
 
     fn signal(&self, signal: Signal) {

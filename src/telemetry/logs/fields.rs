@@ -6,6 +6,8 @@ use std::fmt;
 use serde_json::Value;
 use tracing::field::{Field, Visit};
 
+use crate::causes::chain;
+
 /// The field in which `tracing` carries the sentence of an event.
 const MESSAGE: &str = "message";
 
@@ -71,9 +73,7 @@ impl Visit for Fields {
 
     /// With its causes, as the type's own text names only the outermost.
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        let causes = std::iter::successors(Some(value), |error: &&(dyn Error + 'static)| (*error).source());
-        let texts: Vec<_> = causes.map(ToString::to_string).collect();
-        self.record(field, Value::from(texts.join(": ")));
+        self.record(field, Value::from(chain(value)));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {

@@ -1,6 +1,5 @@
 //! Turns events into lines and hands each whole line to every sink.
 
-use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -12,28 +11,29 @@ use tracing_subscriber::registry::{LookupSpan, Scope};
 
 use super::fields::Fields;
 use super::line::Line;
+use super::sink::{News, Sink};
 use crate::config::LogFormat;
 
 /// A `tracing` layer that writes one line per event, with the fields of the spans that it happened in.
 pub(super) struct LineLayer {
     format: LogFormat,
-    sinks: Mutex<Vec<Box<dyn Write + Send>>>,
+    sinks: Mutex<Vec<Sink>>,
     now: fn() -> DateTime<Utc>,
 }
 
 impl LineLayer {
     /// Writes to each of `sinks`, with the time that `now` tells.
-    pub fn new(format: LogFormat, sinks: Vec<Box<dyn Write + Send>>, now: fn() -> DateTime<Utc>) -> Self {
+    pub fn new(format: LogFormat, sinks: Vec<Sink>, now: fn() -> DateTime<Utc>) -> Self {
         Self { format, sinks: Mutex::new(sinks), now }
     }
 
     fn write(&self, line: &str) {
         // A sink that panicked once is still there for the next line.
         let mut sinks = self.sinks.lock().unwrap_or_else(PoisonError::into_inner);
-        for sink in sinks.iter_mut() {
-            // There is no place left to report a log that cannot be written.
-            let _ = sink.write_all(line.as_bytes());
-        }
+        let news: Vec<News> = sinks.iter_mut().filter_map(|sink| sink.write(line)).collect();
+        // News are lines themselves.
+        drop(sinks);
+        news.iter().for_each(News::tell);
     }
 }
 

@@ -1,12 +1,13 @@
 //! Logs: one line per event to standard error and, if wanted, to a rotating file.
 //!
-//! Lines are written where they are logged, without a queue: whatever ends the process, no line is lost. A write that
-//! fails is dropped, because a full disk must not stop the service.
+//! Lines are written where they are logged, without a queue: whatever ends the process, no line is lost. A line that cannot
+//! be written is dropped, because a full disk must not stop the service; the other place, and a metric, tell.
 
 mod fields;
 mod layer;
 mod line;
 mod rotate;
+mod sink;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use crate::config::{LogLevel, LogSettings};
 use layer::LineLayer;
 use rotate::RotatingFile;
+use sink::Sink;
 
 /// Libraries that tell their inner life at info and debug. A name covers all that begin with it, such as `tower_http`.
 const NOISY: [&str; 5] = ["sqlx", "hyper", "h2", "tower", "sea_orm"];
@@ -52,22 +54,22 @@ pub enum LogError {
 /// # Errors
 /// Where the log file cannot be opened, or logging was begun before.
 pub fn init(settings: &LogSettings) -> Result<(), LogError> {
-    let subscriber = subscriber(settings, Box::new(io::stderr()))?;
+    let subscriber = subscriber(settings, io::stderr())?;
     tracing::subscriber::set_global_default(subscriber).map_err(|_| LogError::Begun)?;
     // Records that the filter drops anyway are stopped before they are made.
     let max_level = LevelFilter::current().as_log();
     LogTracer::builder().with_max_level(max_level).init().map_err(|_| LogError::Begun)
 }
 
-fn subscriber(
+fn subscriber<W: Write + Send + 'static>(
     settings: &LogSettings,
-    console: Box<dyn Write + Send>,
-) -> Result<impl Subscriber + Send + Sync + use<>, LogError> {
-    let mut sinks = vec![console];
+    console: W,
+) -> Result<impl Subscriber + Send + Sync + use<W>, LogError> {
+    let mut sinks = vec![Sink::new("standard error", console)];
     if let Some(path) = &settings.file {
         let file = RotatingFile::open(path, settings.file_max_bytes, settings.file_backups)
             .map_err(|source| LogError::File { path: path.clone(), source })?;
-        sinks.push(Box::new(file));
+        sinks.push(Sink::new("log.file", file));
     }
     let lines = LineLayer::new(settings.format, sinks, Utc::now);
     Ok(tracing_subscriber::registry().with(filter(settings)?).with(lines))

@@ -55,7 +55,11 @@ impl Write for RotatingFile {
             // A file that cannot be put aside grows on: too long is better than lost.
             let _ = self.rotate();
         }
-        self.file.write_all(line)?;
+        if let Err(cause) = self.file.write_all(line) {
+            // Nor does half a line stand before the next one, once there is room again.
+            let _ = self.file.set_len(self.bytes);
+            return Err(cause);
+        }
         self.bytes += length;
         Ok(line.len())
     }

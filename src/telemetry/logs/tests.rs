@@ -39,7 +39,7 @@ fn log_settings(given: &[(&str, &str)]) -> LogSettings {
 /// The lines that `work` logs under these settings.
 fn logged(settings: &[(&str, &str)], work: impl FnOnce()) -> Vec<String> {
     let console = Console::default();
-    let subscriber = subscriber(&log_settings(settings), Box::new(console.clone())).unwrap();
+    let subscriber = subscriber(&log_settings(settings), console.clone()).unwrap();
     tracing::subscriber::with_default(subscriber, work);
     console.lines()
 }
@@ -47,7 +47,7 @@ fn logged(settings: &[(&str, &str)], work: impl FnOnce()) -> Vec<String> {
 /// The same at a constant time.
 fn logged_at_epoch(format: LogFormat, work: impl FnOnce()) -> String {
     let console = Console::default();
-    let layer = LineLayer::new(format, vec![Box::new(console.clone())], || chrono::DateTime::UNIX_EPOCH);
+    let layer = LineLayer::new(format, vec![Sink::new("console", console.clone())], || chrono::DateTime::UNIX_EPOCH);
     tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), work);
     let lines = console.lines();
     assert_eq!(lines.len(), 1, "one event is one line: {lines:?}");
@@ -194,7 +194,7 @@ fn a_log_that_cannot_be_written_stops_nobody() {
         }
     }
     let console = Console::default();
-    let sinks: Vec<Box<dyn Write + Send>> = vec![Box::new(Full), Box::new(console.clone())];
+    let sinks = vec![Sink::new("full", Full), Sink::new("console", console.clone())];
     let layer = LineLayer::new(LogFormat::Text, sinks, Utc::now);
     tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || tracing::info!("still here"));
     assert_eq!(console.lines().len(), 1, "the other sink has the line");
@@ -204,6 +204,6 @@ fn a_log_that_cannot_be_written_stops_nobody() {
 fn a_log_file_that_cannot_be_opened_is_told_with_its_setting() {
     let directory = tempfile::tempdir().unwrap();
     let settings = log_settings(&[("log.file", directory.path().to_str().unwrap())]);
-    let error = subscriber(&settings, Box::new(Console::default())).err().unwrap();
+    let error = subscriber(&settings, Console::default()).err().unwrap();
     assert!(error.to_string().contains("log.file"), "{error}");
 }

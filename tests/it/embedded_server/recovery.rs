@@ -9,8 +9,10 @@ use rustix::process::{Signal, geteuid, kill_process};
 use tokio::process::{Child, Command};
 use vectorforge::store::server::{Durability, Server, ServerError};
 
+use crate::support::PATIENCE;
+
 use super::{
-    PATIENCE, connect, eventually, execute, held_server, holder, is_gone, pid, refusal, runtime_dir, settings,
+    connect, eventually, execute, held_server, holder, is_gone, pid, refusal, runtime_dir, settings,
     temporary_directory, text,
 };
 

@@ -100,6 +100,21 @@ async fn a_follower_of_a_redriven_job_goes_through_its_earlier_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_follower_of_a_job_hears_at_once_that_its_collection_is_deleted() {
+    let app = TestApp::builder().without_workers().set("events.poll_ms", 3_600_000).start().await;
+    let collection = collection(&app).await;
+    // More than are told one by one.
+    let documents: Vec<_> = (0..100).map(|n| document(&n.to_string(), 1)).collect();
+    let jobs = job_ids(&app.ingest(&collection, json!(documents)).await);
+    let mut socket = app.websocket().await;
+    socket.subscribe("1", JOB, json!({ "id": jobs[99] })).await;
+    assert_eq!(next(&mut socket, "jobUpdated").await.expect("an event")["kind"], "ENQUEUED");
+    app.delete_collection(&collection).await;
+    assert_eq!(next(&mut socket, "jobUpdated").await.expect("an event")["kind"], "CANCELLED");
+    assert_eq!(next(&mut socket, "jobUpdated").await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_follower_of_a_job_that_is_removed_comes_to_an_end() {
     let app = TestApp::builder().without_workers().set("events.poll_ms", 50).start().await;
     let jobs = job_ids(&app.ingest(&collection(&app).await, json!([document("a", 1)])).await);

@@ -8,7 +8,7 @@ use crate::support::documents::each;
 use crate::support::gql::id;
 use crate::support::watch::Watch;
 
-const LIST: &str = "query($filter: JobFilter, $first: Int, $after: String) {
+const LIST: &str = "query($filter: JobFilterInput, $first: Int, $after: String) {
     jobs(filter: $filter, first: $first, after: $after) { totalCount isTotalExact
         pageInfo { hasNextPage endCursor } edges { node { id } } } }";
 

@@ -6,7 +6,7 @@ use super::{collection, document, job_ids};
 use crate::support::TestApp;
 use crate::support::refusal::Refusals;
 
-const JOBS: &str = "query($filter: JobFilter, $first: Int! = 20, $after: String) {
+const JOBS: &str = "query($filter: JobFilterInput, $first: Int! = 20, $after: String) {
     jobs(filter: $filter, first: $first, after: $after) { edges { node { id } } } }";
 const CANCEL: &str = "mutation($input: SelectJobsInput!) { cancelJobs(input: $input) { changedCount } }";
 const PREFER: &str = "mutation($input: SetJobPriorityInput!) { setJobPriority(input: $input) { changedCount } }";
@@ -88,7 +88,8 @@ async fn a_subscription_to_what_is_not_there_is_refused() {
     for (query, code, field) in [
         (format!("jobUpdated(jobId: \"{nowhere}\") {{ cursor }}"), "NOT_FOUND", "jobId"),
         ("jobUpdated(jobId: \"x\") { cursor }".to_owned(), "BAD_USER_INPUT", "jobId"),
-        (format!("jobUpdated(jobId: \"{nowhere}\", after: \"x\") {{ cursor }}"), "BAD_USER_INPUT", "after"),
+        // What is not there has no list that a cursor could be of.
+        (format!("jobUpdated(jobId: \"{nowhere}\", after: \"x\") {{ cursor }}"), "NOT_FOUND", "jobId"),
         ("queueUpdated(queue: \"none\") { cursor }".to_owned(), "BAD_USER_INPUT", "queue"),
         ("queueUpdated(queue: \"ingest\", after: \"x\") { cursor }".to_owned(), "BAD_USER_INPUT", "after"),
     ] {

@@ -195,7 +195,7 @@ async fn while_a_provider_is_down_its_jobs_wait_then_one_tries_and_all_go_on() {
     let documents: Vec<_> = (0..8).map(|n| document(&format!("d{n}"), 1)).collect();
     let payload = app.ingest(&collection(&app).await, json!(documents)).await;
     let jobs = job_ids(&payload);
-    let waits = "query($filter: JobFilter) { jobs(filter: $filter, first: 100) { totalCount edges { node {
+    let waits = "query($filter: JobFilterInput) { jobs(filter: $filter, first: 100) { totalCount edges { node {
         state attempts wait { reason } } } } }";
     let waiting = async || {
         let page = app.data(waits, json!({ "filter": { "ids": jobs } })).await["jobs"]["edges"].take();

@@ -93,6 +93,8 @@ async fn an_attempt_that_takes_too_long_is_ended_and_tried_again() {
         AND error_message = 'the job''s attempt took longer than its limit of 300 ms'";
     crate::support::until("a second attempt", async || (app.database.number(timed_out).await == 1).then_some(())).await;
     embedder.gate.open();
+    // On a busy machine an attempt takes longer than that also when nothing hangs.
+    let app = TestApp::builder().database(app.shut_down().await).start().await;
     app.drain().await;
     assert_eq!(documents(&app.database).await, ["INDEXED 1"]);
 }

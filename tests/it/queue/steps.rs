@@ -96,7 +96,7 @@ async fn lose(app: &TestApp) {
     until("the lease to be taken away", async || {
         app.database.execute("UPDATE jobs SET lease_until = now() - interval '1 s' WHERE state = 'RUNNING'").await;
         // Its process may have been faster and renewed it.
-        (sweep(&app.app.settler()).await.expect("sweeps") == 1).then_some(())
+        (sweep(&app.app.settler(), app.app.config.queue.lease).await.expect("sweeps") == 1).then_some(())
     })
     .await;
 }
@@ -159,14 +159,14 @@ async fn a_redrive_gives_an_unfinished_step_its_attempts_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_step_that_takes_longer_than_its_own_limit_is_ended_and_tried_again() {
-    let short = Step { timeout: Some(Duration::from_millis(50)), ..Step::new("b") };
+    let short = Step { timeout: Some(Duration::from_secs(2)), ..Step::new("b") };
     let handler = Scripted::new(&[Step::new("a"), short], &[("b", &[Act::Hang])]);
     let (app, _) = start(handler.clone()).await;
     app.drain().await;
     assert_eq!(jobs(&app.database).await, ["SUCCEEDED 2"]);
     assert_eq!(handler.taken(), ["a", "b", "b"]);
     let told = "SELECT error_message FROM job_events WHERE state = 'RETRYING'";
-    assert_eq!(app.database.texts(told).await, ["the job's attempt took longer than its limit of 50 ms"]);
+    assert_eq!(app.database.texts(told).await, ["the job's attempt took longer than its limit of 2000 ms"]);
 }
 
 /// [`kinds::Ledger`]'s kind, at which something goes wrong before, in and after the transaction.

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 use vectorforge::store::jobs::{self, Enqueued, NewJob, Uniqueness};
@@ -12,10 +12,8 @@ use super::{claim, collection, document, insert_job};
 use crate::support::TestApp;
 use crate::support::worker::WorkerProcess;
 
-/// No test here may depend on a poll.
-const NEVER_MS: &str = "60000";
-/// Far below [`NEVER_MS`], far above what a loaded machine takes.
-const AT_ONCE: Duration = Duration::from_secs(20);
+/// No test here may depend on a poll: an hour is longer than any test waits.
+const NEVER_MS: &str = "3600000";
 
 fn new_job(unique_key: Option<&str>) -> NewJob {
     let job = NewJob::new("ingest", "test", (1, json!({})), 3, chrono::Utc::now());
@@ -57,9 +55,7 @@ async fn an_idle_worker_is_woken_by_a_new_job_and_does_not_wait_for_its_next_loo
     let app = TestApp::builder().set("queue.poll_ms", NEVER_MS).start().await;
     let collection = collection(&app).await;
     app.ingest_to_end(&collection, json!([document("before", 1)])).await;
-    let began = Instant::now();
     app.ingest_to_end(&collection, json!([document("after", 1)])).await;
-    assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -20,7 +20,7 @@ async fn a_schedule_is_made_shown_changed_and_removed() {
     asked["timeZone"] = json!("Europe/Berlin");
     let made = create(&app, asked).await;
     assert_eq!((&made["name"], &made["kind"]), (&json!("nightly"), &json!("ingest_source")));
-    assert_eq!(made["payload"], json!({ "collectionId": collection, "source": source }));
+    assert_eq!(made["payload"], json!({ "collectionId": collection, "source": source, "prune": false }));
     assert_eq!(
         (&made["missedRuns"], &made["enabled"], &made["isBuiltIn"]),
         (&json!("RUN_ONCE"), &json!(true), &json!(false))
@@ -95,6 +95,10 @@ async fn a_schedule_with_a_wrong_field_is_refused() {
         ("cron", json!("0 0 30 2 *"), "BAD_USER_INPUT", "input.cron"),
         ("cron", json!("* * * * * *"), "BAD_USER_INPUT", "input.cron"),
         ("cron", json!("61 * * * *"), "BAD_USER_INPUT", "input.cron"),
+        ("cron", json!("*/90 * * * *"), "BAD_USER_INPUT", "input.cron"),
+        ("cron", json!("0 0 */40 * *"), "BAD_USER_INPUT", "input.cron"),
+        ("cron", json!("10-20/30 * * * *"), "BAD_USER_INPUT", "input.cron"),
+        ("cron", json!("L * * * *"), "BAD_USER_INPUT", "input.cron"),
         ("timeZone", json!("Mars/Olympus"), "BAD_USER_INPUT", "input.timeZone"),
         ("timeZone", json!(""), "BAD_USER_INPUT", "input.timeZone"),
         ("job", of("notes"), "BAD_USER_INPUT", collection_id),

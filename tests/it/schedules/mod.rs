@@ -3,6 +3,7 @@
 mod built_in;
 mod firing;
 mod making;
+mod pruning;
 mod sources;
 
 use serde_json::{Value as Json, json};
@@ -46,6 +47,14 @@ async fn run_to_end(app: &TestApp, schedule: &Json) -> Json {
     let ran = app.data(RUN, json!({ "id": id(schedule) })).await["runSchedule"]["job"].take();
     app.drain().await;
     ran
+}
+
+/// A schedule's error, and how its last job and that job's source went.
+async fn told(app: &TestApp, schedule: &Json) -> Json {
+    let query = "query($id: ID!) { schedule(id: $id) { error { code message } lastJob { state error { code message }
+        sourceReport { outcome found accepted replaced unchanged pruned failed failures { uri code message }
+        runs { id state documentsTotal } } } } }";
+    app.data(query, json!({ "id": id(schedule) })).await["schedule"].take()
 }
 
 /// The result of the newest source job's second step.

@@ -10,7 +10,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use serde_json::json;
 
-use super::{create, input, result, run_to_end, with_directory};
+use super::{create, input, result, run_to_end, told, with_directory};
 use crate::support::{TestApp, until};
 
 const STATUSES: &str = "SELECT status || ' ' || version || ' ' || regexp_replace(source_uri, '.*/', '')
@@ -41,6 +41,7 @@ async fn a_directory_is_taken_in_when_due_and_later_only_what_changed() {
     assert_eq!((&first["accepted"], &first["failed"]), (&json!(2), &json!(1)), "{first}");
     assert!(first["failures"][0]["uri"].as_str().expect("told").ends_with("/bad.txt"), "{first}");
     assert_eq!(first["failures"][0]["code"], "BAD_USER_INPUT");
+    assert_eq!(told(&app, &schedule).await["error"]["code"], "SOURCE_INCOMPLETE");
     let hits = app.search(&collection, "cluster vault").await;
     assert_eq!(hits["hits"][0]["chunk"]["document"]["title"], "Backups");
 
@@ -71,6 +72,7 @@ async fn a_directory_that_has_gone_or_is_not_allowed_any_more_ends_the_job_with_
     run_to_end(&app, &schedule).await;
     let ended = "SELECT concat_ws(' ', state, attempts, error_code, stage) FROM jobs";
     assert_eq!(app.database.texts(ended).await, ["DEAD 1 BAD_USER_INPUT list"]);
+    assert_eq!(told(&app, &schedule).await["error"]["code"], "BAD_USER_INPUT");
 }
 
 /// A web server of a few pages. Some answer only when asked again.
@@ -100,6 +102,8 @@ impl Site {
             .route("/page.html", get(move || async move { html("<title>Coffee</title><p>It wants descaling.</p>") }))
             .route("/picture", get(|| async { ([(header::CONTENT_TYPE, "image/png")], "x") }))
             .route("/latin", get(|| async { ([(header::CONTENT_TYPE, "text/plain")], &b"caf\xe9"[..]) }))
+            .route("/lying.html", get(move || async move { html("%PDF-1.7\n1 0 obj\n<<>>\nendobj\n") }))
+            .route("/410", get(|| async { StatusCode::GONE }))
             .route("/large", get(|| async { "x".repeat(5_000) }))
             .route("/flaky", get(move || after(1, a.clone(), StatusCode::INTERNAL_SERVER_ERROR)))
             .route(
@@ -127,11 +131,11 @@ async fn app() -> TestApp {
 async fn pages_that_cannot_be_had_are_told_and_fail_no_others() {
     let (app, site) = (app().await, Site::start().await);
     let collection = app.collection("web").await;
-    let urls = site.urls(&["/page.html", "/gone", "/picture", "/latin", "/large", "/fine"]);
+    let urls = site.urls(&["/page.html", "/gone", "/picture", "/latin", "/large", "/fine", "/lying.html"]);
     let schedule = create(&app, input("web", &collection, urls)).await;
     run_to_end(&app, &schedule).await;
     let result = result(&app).await;
-    let told: Vec<_> = result["failures"]
+    let codes: Vec<_> = result["failures"]
         .as_array()
         .expect("told")
         .iter()
@@ -145,12 +149,81 @@ async fn pages_that_cannot_be_had_are_told_and_fail_no_others() {
         ("picture", "UNSUPPORTED_CONTENT_TYPE"),
         ("latin", "BAD_USER_INPUT"),
         ("large", "PAYLOAD_TOO_LARGE"),
+        ("lying.html", "UNSUPPORTED_CONTENT_TYPE"),
     ];
-    assert_eq!(told, expected.map(|(uri, code)| (uri.to_owned(), code.to_owned())));
-    assert_eq!((&result["accepted"], &result["failed"]), (&json!(2), &json!(4)));
+    assert_eq!(codes, expected.map(|(uri, code)| (uri.to_owned(), code.to_owned())));
+    assert_eq!((&result["accepted"], &result["failed"]), (&json!(2), &json!(5)));
     assert_eq!(app.database.texts(STATUSES).await, ["INDEXED 1 fine", "INDEXED 1 page.html"]);
     let job = "SELECT concat_ws(' ', state, attempts, provider) FROM jobs WHERE kind = 'ingest_source'";
     assert_eq!(app.database.texts(job).await, ["SUCCEEDED 1 http:127.0.0.1"]);
+
+    let told = told(&app, &schedule).await;
+    let message = told["error"]["message"].as_str().expect("a message");
+    assert_eq!(told["error"]["code"], "SOURCE_INCOMPLETE");
+    assert!(message.starts_with("5 of 7 could not be taken in; the first: "), "{message}");
+    let report = &told["lastJob"]["sourceReport"];
+    assert_eq!((&report["outcome"], &report["found"], &report["failed"]), (&json!("PARTIAL"), &json!(7), &json!(5)));
+    assert_eq!(report["failures"], result["failures"], "each with URL, code and message");
+    assert_eq!(
+        report["failures"][4]["message"],
+        "got a PDF document, expected one of text/plain, text/markdown, text/html, in UTF-8"
+    );
+    assert_eq!((&report["runs"][0]["state"], &report["runs"][0]["documentsTotal"]), (&json!("SUCCEEDED"), &json!(2)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_of_which_nothing_can_be_had_is_a_failure_of_job_and_schedule_until_it_can() {
+    let (app, site) = (app().await, Site::start().await);
+    let collection = app.collection("web").await;
+    let schedule = create(&app, input("web", &collection, site.urls(&["/gone", "/410", "/picture"]))).await;
+    run_to_end(&app, &schedule).await;
+    let failed = told(&app, &schedule).await;
+    let job = &failed["lastJob"];
+    assert_eq!((&job["state"], &job["error"]["code"]), (&json!("DEAD"), &json!("SOURCE_INCOMPLETE")), "{failed}");
+    assert_eq!(failed["error"], job["error"]);
+    let message = job["error"]["message"].as_str().expect("a message");
+    assert!(message.starts_with("3 of 3 could not be taken in; the first: ") && message.contains("404"), "{message}");
+    let report = &job["sourceReport"];
+    assert_eq!((&report["outcome"], &report["failed"]), (&json!("FAILED"), &json!(3)), "{report}");
+    let codes: Vec<_> = (0..3).map(|n| report["failures"][n]["code"].as_str().expect("a code")).collect();
+    assert_eq!(codes, ["NOT_FOUND", "NOT_FOUND", "UNSUPPORTED_CONTENT_TYPE"]);
+    let first = "query($id: ID!, $first: Int!) { schedule(id: $id) { lastJob { sourceReport {
+        failures(first: $first) { uri } } } } }";
+    let one = app.data(first, json!({ "id": schedule["id"], "first": 1 })).await;
+    let uri = &one["schedule"]["lastJob"]["sourceReport"]["failures"];
+    assert_eq!(uri, &json!([{ "uri": format!("{}/gone", site.url) }]));
+    for wrong in [0, 1_001] {
+        let refusal = app.refusal(first, json!({ "id": schedule["id"], "first": wrong })).await;
+        assert_eq!((&refusal["code"], &refusal["field"]), (&json!("BAD_USER_INPUT"), &json!("first")));
+    }
+
+    // Redriven it reads the source anew, and what its failed attempt told goes.
+    let retry = "mutation($id: ID!) { retryJobs(input: { selection: { filter: { scheduleId: $id } } }) {
+        changedCount } }";
+    assert_eq!(app.data(retry, json!({ "id": schedule["id"] })).await["retryJobs"]["changedCount"], 1);
+    app.drain().await;
+    assert_eq!(told(&app, &schedule).await["lastJob"]["state"], "DEAD");
+
+    let update = "mutation($input: UpdateScheduleInput!) { updateSchedule(input: $input) { schedule { id } } }";
+    let mended = json!({ "ingestSource": { "collectionId": collection, "source": site.urls(&["/fine"]) } });
+    app.data(update, json!({ "input": { "id": schedule["id"], "job": mended } })).await;
+    run_to_end(&app, &schedule).await;
+    let whole = told(&app, &schedule).await;
+    assert_eq!((&whole["error"], &whole["lastJob"]["sourceReport"]["outcome"]), (&json!(null), &json!("COMPLETE")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_fails_for_now_tells_which_urls_do_when_its_attempts_are_over() {
+    let (app, site) = (app().await, Site::start().await);
+    let collection = app.collection("web").await;
+    let schedule = create(&app, input("web", &collection, site.urls(&["/broken", "/fine"]))).await;
+    run_to_end(&app, &schedule).await;
+    let told = told(&app, &schedule).await;
+    assert_eq!((&told["error"]["code"], &told["lastJob"]["state"]), (&json!("UNAVAILABLE"), &json!("DEAD")), "{told}");
+    let report = &told["lastJob"]["sourceReport"];
+    assert_eq!((&report["outcome"], &report["unchanged"]), (&json!("PARTIAL"), &json!(1)), "{report}");
+    assert_eq!(report["failures"][0]["uri"], format!("{}/broken", site.url));
+    assert_eq!(report["failures"][0]["code"], "UNAVAILABLE");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,6 +22,8 @@ use super::until;
 pub struct TestApp {
     /// What it is made of.
     pub app: Arc<App>,
+    /// What serves it.
+    pub server: Server,
     /// Where it listens: `127.0.0.1:port`.
     pub address: String,
     /// Keeps connections open between requests.
@@ -144,9 +146,9 @@ impl TestAppBuilder {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address").to_string();
         let metrics = PrometheusBuilder::new().build_recorder().handle();
-        let router = Server::new(app.clone(), metrics, stop.clone()).router();
-        tasks.spawn("http", http::serve(listener, router, stop.clone(), std::time::Duration::ZERO));
-        TestApp { app, address, client: client(), stop, tasks, database }
+        let server = Server::new(app.clone(), metrics, stop.clone());
+        tasks.spawn_draining("http", http::serve(listener, server.clone(), server.clone().router()));
+        TestApp { app, server, address, client: client(), stop, tasks, database }
     }
 }
 
@@ -176,8 +178,13 @@ fn config(overrides: Vec<(String, String)>) -> Config {
         ("http.shutdown_grace_ms", "0"),
     ];
     let quick = quick.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    settings(quick.into_iter().chain(overrides).collect())
+}
+
+/// Settings as they are without any source, but for these.
+pub fn settings(overrides: Vec<(String, String)>) -> Config {
     let machine = Machine { cores: 2, root: false, home: None, xdg_data_home: None };
-    let sources = Sources { overrides: quick.into_iter().chain(overrides).collect(), ..Sources::default() };
+    let sources = Sources { overrides, ..Sources::default() };
     Config::load(&sources, &machine).expect("the test's settings are valid")
 }
 

@@ -11,6 +11,8 @@ use async_trait::async_trait;
 use vectorforge::embed::{Embedded, Embedder, Purpose, Readiness, Tokenize};
 use vectorforge::error::{Error, Result};
 
+use super::holder::{Holder, Words};
+
 /// Its name.
 pub const MODEL: &str = "test/words";
 /// Its dimensions.
@@ -31,10 +33,14 @@ pub struct WordEmbedder {
     pub is_down: AtomicBool,
     /// Calls so far.
     pub calls: AtomicUsize,
+    /// Most tokens of a chunk that it reads; none: any number. More are cut off, as a real model does.
+    pub longest: Option<u32>,
     /// A call with a text that has this word in it panics, as a faulty library does.
     pub panics_at: Option<String>,
     /// While it is shut, documents wait to be embedded; queries pass.
     pub gate: Gate,
+    /// Holds threads that cut documents.
+    pub holder: Arc<Holder>,
 }
 
 /// Holds what comes while it is shut. Open at first.
@@ -114,7 +120,11 @@ impl Embedder for WordEmbedder {
     }
 
     async fn tokenizer(&self) -> Result<Arc<dyn Tokenize>> {
-        Ok(Arc::new(Words))
+        Ok(Arc::new(Words::new(self.holder.clone())))
+    }
+
+    fn longest_chunk(&self) -> Option<u32> {
+        self.longest
     }
 
     fn readiness(&self) -> Readiness {
@@ -144,13 +154,4 @@ pub fn embed(text: &str) -> Embedded {
     let norm = vector.iter().map(|x| x * x).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
     vector.iter_mut().for_each(|x| *x /= norm);
     Embedded { vector, tokens, truncated: false }
-}
-
-struct Words;
-
-impl Tokenize for Words {
-    fn offsets(&self, text: &str) -> Vec<(usize, usize)> {
-        let start = |word: &str| word.as_ptr() as usize - text.as_ptr() as usize;
-        text.split_whitespace().map(|word| (start(word), start(word) + word.len())).collect()
-    }
 }

@@ -5,7 +5,9 @@ pub mod database;
 pub mod documents;
 pub mod embedder;
 pub mod gql;
+pub mod holder;
 pub mod kinds;
+pub mod raw;
 pub mod refusal;
 pub mod vectors;
 pub mod wait;
@@ -13,4 +15,4 @@ pub mod watch;
 pub mod worker;
 
 pub use app::TestApp;
-pub use wait::until;
+pub use wait::{PATIENCE, until};

@@ -1,4 +1,4 @@
-//! What holds for every refusal: a code, the field, no leak, and nothing written or logged as a fault of ours.
+//! What holds for every refusal: a code, the field, one sentence, no leak, and nothing written or logged as a fault of ours.
 
 use serde_json::{Value as Json, json};
 
@@ -44,6 +44,7 @@ impl<'a> Refusals<'a> {
             assert!(error["path"].is_array(), "{shown}");
             let message = error["message"].as_str().expect("a message");
             assert!(message.starts_with(field) && !message.ends_with('.') && message.len() < 600, "{shown}");
+            assert!(["got ", "expected "].iter().all(|word| message.matches(word).count() <= 1), "{shown}");
             assert!(!LEAKS.iter().any(|leak| message.contains(leak)), "{shown}");
         }
     }

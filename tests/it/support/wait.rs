@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-/// Longest wait for any state: far above what a loaded machine takes, so that reaching it is a failure.
-const LIMIT: Duration = Duration::from_secs(60);
+/// Longest wait for any state: far above what a machine takes under any load, so that only a hang reaches it. How long
+/// work takes is no test's business, but that of `benches/`.
+pub const PATIENCE: Duration = Duration::from_secs(300);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -14,7 +15,7 @@ pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T
         if let Some(found) = look().await {
             return found;
         }
-        assert!(started.elapsed() < LIMIT, "waited {LIMIT:?} for {what}");
+        assert!(started.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}");
         tokio::time::sleep(LOOK).await;
     }
 }

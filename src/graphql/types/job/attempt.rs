@@ -1,8 +1,8 @@
 //! `JobAttempt`
 
 use async_graphql::{Description, Enum, ID, Object};
-use chrono::{DateTime, Utc};
 
+use crate::graphql::types::date_time::DateTime;
 use crate::graphql::types::document::Failure;
 use crate::id::Kind;
 use crate::store::jobs::AttemptRow;
@@ -14,13 +14,13 @@ pub struct JobAttempt(pub AttemptRow);
 #[Object(use_type_description)]
 impl JobAttempt {
     /// When the worker took it.
-    async fn started_at(&self) -> DateTime<Utc> {
-        self.0.started_at
+    async fn started_at(&self) -> DateTime {
+        self.0.started_at.into()
     }
 
     /// When it ended; null while it goes on.
-    async fn ended_at(&self) -> Option<DateTime<Utc>> {
-        self.0.ended_at
+    async fn ended_at(&self) -> Option<DateTime> {
+        self.0.ended_at.map(Into::into)
     }
 
     /// The worker process, `wrk_…`.

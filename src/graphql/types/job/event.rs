@@ -1,24 +1,34 @@
 //! `JobEvent`
 
+use std::sync::Arc;
+
 use async_graphql::{Context, Description, Enum, ID, Object};
-use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 use super::{Job, JobProgress, JobState};
 use crate::graphql::context::ContextExt;
 use crate::graphql::fault::{OrFault, Result};
 use crate::graphql::loader::JobById;
-use crate::graphql::page::Cursor;
+use crate::graphql::page::{List, Place};
+use crate::graphql::types::date_time::DateTime;
 use crate::graphql::types::document::Failure;
 use crate::id::Kind;
 use crate::store::jobs::EventRow;
 
 /// One thing that happened to a job, with the state it led to. A job's events come in order, each once.
 #[derive(Description)]
-pub struct JobEvent(pub EventRow);
+pub struct JobEvent(pub Arc<EventRow>);
 
 impl From<EventRow> for JobEvent {
     fn from(row: EventRow) -> Self {
-        Self(row)
+        Self(Arc::new(row))
+    }
+}
+
+impl JobEvent {
+    /// The list of a job's events.
+    pub fn list(job: Uuid) -> List {
+        List::new("job events", &job)
     }
 }
 
@@ -26,12 +36,12 @@ impl From<EventRow> for JobEvent {
 impl JobEvent {
     /// Where this event stands: `jobUpdated` with it as `after` goes on with the next one.
     async fn cursor(&self) -> String {
-        Cursor::Number(self.0.sequence).encode()
+        Self::list(self.0.job_id).cursor(Place::Number(self.0.sequence))
     }
 
     /// When it happened.
-    async fn at(&self) -> DateTime<Utc> {
-        self.0.at
+    async fn at(&self) -> DateTime {
+        self.0.at.into()
     }
 
     /// What happened.
@@ -65,8 +75,8 @@ impl JobEvent {
     }
 
     /// Not before this time is it taken.
-    async fn run_at(&self) -> DateTime<Utc> {
-        self.0.run_at
+    async fn run_at(&self) -> DateTime {
+        self.0.run_at.into()
     }
 
     /// How far the work was; null before it was known how much there is.

@@ -1,7 +1,6 @@
-//! `JobFilter`, and the count of what it finds.
+//! `JobFilterInput`, and the count of what it finds.
 
 use async_graphql::{Context, ID, InputObject, Object};
-use chrono::{DateTime, Utc};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
@@ -10,13 +9,13 @@ use crate::error::{Error, Result};
 use crate::graphql::check;
 use crate::graphql::context::ContextExt;
 use crate::graphql::fault::{self, OrFault};
+use crate::graphql::types::date_time::DateTime;
 use crate::graphql::types::queue;
 use crate::id::Kind;
 use crate::store::jobs::{self, JobFilter};
 
 /// Which jobs: those for which every condition that is given holds. None given: all.
 #[derive(InputObject, Default)]
-#[graphql(name = "JobFilter")]
 pub struct JobFilterInput {
     /// One of these, at most 1,000 (a setting).
     ids: Option<Vec<ID>>,
@@ -39,9 +38,9 @@ pub struct JobFilterInput {
     /// With one of these error codes.
     error_codes: Option<Vec<String>>,
     /// Enqueued before this time.
-    created_before: Option<DateTime<Utc>>,
+    created_before: Option<DateTime>,
     /// Enqueued at or after this time.
-    created_after: Option<DateTime<Utc>>,
+    created_after: Option<DateTime>,
 }
 
 impl JobFilterInput {
@@ -70,8 +69,8 @@ impl JobFilterInput {
             runs: list(Kind::Run, "runId", self.run_id)?,
             schedules: list(Kind::Schedule, "scheduleId", self.schedule_id)?,
             error_codes: texts(&path("errorCodes"), self.error_codes, limit)?,
-            created_before: self.created_before,
-            created_after: self.created_after,
+            created_before: DateTime::optional(self.created_before, &path("createdBefore"))?,
+            created_after: DateTime::optional(self.created_after, &path("createdAfter"))?,
         })
     }
 }

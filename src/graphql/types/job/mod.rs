@@ -4,13 +4,13 @@ mod attempt;
 mod event;
 mod filter;
 mod payload;
+mod source;
 mod steer;
 mod step;
 mod wait;
 
-use async_graphql::connection::{Connection, EmptyFields};
+use async_graphql::connection::EmptyFields;
 use async_graphql::{Context, Description, Enum, ID, Object, SimpleObject};
-use chrono::{DateTime, Utc};
 
 use super::collection::{Collection, page_cost};
 use super::document::{Document, Failure};
@@ -21,7 +21,9 @@ use crate::graphql::fault::{OrFault, Result};
 use crate::graphql::loader::{
     AttemptsOf, CollectionById, DocumentById, EventPage, RunById, StepsOf, WaitOf, WorkerById,
 };
-use crate::graphql::page::{self, Cursor};
+use crate::graphql::page::{self, Place};
+use crate::graphql::types::connection::Connection;
+use crate::graphql::types::date_time::DateTime;
 use crate::id::Kind;
 use crate::queue::wait::Waiting;
 use crate::store::entity::job::{JobState as StoredState, Model};
@@ -30,6 +32,7 @@ pub use attempt::JobAttempt;
 pub use event::JobEvent;
 pub use filter::{JobFilterInput, JobTotal};
 pub use payload::JobPayload;
+pub use source::SourceReport;
 pub use steer::{JobsPayload, SelectJobsInput, SetJobPriorityInput};
 pub use step::JobStep;
 pub use wait::JobWait;
@@ -86,7 +89,7 @@ impl Job {
         self.0.unique_key.as_deref()
     }
 
-    /// Attempts of the job that count: those that were given back or waited for a provider do not.
+    /// Attempts of the job that count: those that were given back, or waited for a provider or for room on the disk, do not.
     async fn attempts(&self) -> i32 {
         self.0.attempts
     }
@@ -120,6 +123,13 @@ impl Job {
         Ok(step::merged(&self.0, &known, rows))
     }
 
+    /// What a job of the kind `ingest_source` took in, and what it could not; null for other kinds, and before an attempt
+    /// has read its source to the end.
+    async fn source_report(&self, ctx: &Context<'_>) -> Result<Option<SourceReport>> {
+        let rows = ctx.loader().load_one(StepsOf(self.0.id)).await.or_fault()?.unwrap_or_default();
+        Ok(SourceReport::of(&self.0, &rows))
+    }
+
     /// How far the work is; null before it is known how much there is.
     async fn progress(&self) -> Option<JobProgress> {
         JobProgress::of(self.0.progress_done, self.0.progress_total, self.0.progress_unit.as_deref())
@@ -131,28 +141,28 @@ impl Job {
     }
 
     /// When it was enqueued.
-    async fn created_at(&self) -> DateTime<Utc> {
-        self.0.created_at
+    async fn created_at(&self) -> DateTime {
+        self.0.created_at.into()
     }
 
     /// Not before this time is it taken.
-    async fn run_at(&self) -> DateTime<Utc> {
-        self.0.run_at
+    async fn run_at(&self) -> DateTime {
+        self.0.run_at.into()
     }
 
     /// When its first attempt began.
-    async fn started_at(&self) -> Option<DateTime<Utc>> {
-        self.0.started_at
+    async fn started_at(&self) -> Option<DateTime> {
+        self.0.started_at.map(Into::into)
     }
 
     /// When it reached a terminal state.
-    async fn finished_at(&self) -> Option<DateTime<Utc>> {
-        self.0.finished_at
+    async fn finished_at(&self) -> Option<DateTime> {
+        self.0.finished_at.map(Into::into)
     }
 
     /// Until when its worker may go without a sign of life; null unless `RUNNING`.
-    async fn lease_until(&self) -> Option<DateTime<Utc>> {
-        self.0.lease_until
+    async fn lease_until(&self) -> Option<DateTime> {
+        self.0.lease_until.map(Into::into)
     }
 
     /// The worker process that is at it; null unless `RUNNING`, or where the process is not known any more.
@@ -188,12 +198,13 @@ impl Job {
         ctx: &Context<'_>,
         #[graphql(default_with = "page::DEFAULT_FIRST", desc = "Events on the page, 1-100.")] first: i32,
         #[graphql(desc = "Start after this cursor.")] after: Option<String>,
-    ) -> Result<Connection<String, JobEvent, EmptyFields, EmptyFields>> {
+    ) -> Result<Connection<JobEvent, EmptyFields>> {
         let (first, limit) = page::rows_to_read("first", first, ctx.app().config.graphql.page_limit).or_fault()?;
-        let after = page::number_after("after", after.as_deref()).or_fault()?;
+        let list = JobEvent::list(self.0.id);
+        let after = list.number_after("after", after.as_deref(), self.0.last_event).or_fault()?;
         let page = EventPage { job: self.0.id, after: after.unwrap_or(0), limit };
         let rows = ctx.loader().load_one(page).await.or_fault()?.unwrap_or_default();
-        Ok(page::connection(rows, first, after.is_some(), EmptyFields, |row| Cursor::Number(row.sequence)))
+        Ok(list.page(rows, first, after.is_some(), EmptyFields, |row| Place::Number(row.sequence)))
     }
 
     /// The collection it works for.

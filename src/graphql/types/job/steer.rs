@@ -12,21 +12,21 @@ use crate::queue::steer::{self, Left, LeftReason, Selection, Steered, Steering};
 #[derive(InputObject)]
 pub struct SelectJobsInput {
     /// Which.
-    pub selection: JobSelection,
+    pub selection: JobSelectionInput,
 }
 
 /// Jobs, and where in line they shall be.
 #[derive(InputObject)]
 pub struct SetJobPriorityInput {
     /// Which.
-    pub selection: JobSelection,
+    pub selection: JobSelectionInput,
     /// -1,000 to 1,000; the highest are taken first, and 0 is what jobs begin with.
     priority: i32,
 }
 
 impl SetJobPriorityInput {
     /// The checked input.
-    pub fn checked(self) -> Result<(JobSelection, Steering)> {
+    pub fn checked(self) -> Result<(JobSelectionInput, Steering)> {
         let priority = i16::try_from(self.priority).ok().filter(|priority| PRIORITIES.contains(priority));
         let expected = || format!("{} to {}", PRIORITIES.start(), PRIORITIES.end());
         let priority = priority.ok_or_else(|| Error::input("input.priority", self.priority, expected()))?;
@@ -40,7 +40,7 @@ const PRIORITIES: std::ops::RangeInclusive<i16> = -1_000..=1_000;
 /// Which jobs.
 #[derive(OneofObject)]
 #[expect(clippy::large_enum_variant, reason = "one per request, and the derive knows no boxes")]
-pub enum JobSelection {
+pub enum JobSelectionInput {
     /// These, at most 1,000 (a setting).
     Ids(Vec<ID>),
     /// Those that a filter finds, oldest first, up to 1,000 (a setting). A filter without states means those that can
@@ -48,7 +48,7 @@ pub enum JobSelection {
     Filter(JobFilterInput),
 }
 
-impl JobSelection {
+impl JobSelectionInput {
     /// Steers the selected jobs.
     pub async fn steer(self, ctx: &Context<'_>, steering: Steering) -> Result<JobsPayload> {
         let app = ctx.app();

@@ -1,9 +1,9 @@
 //! `JobStep`
 
 use async_graphql::{Enum, SimpleObject};
-use chrono::{DateTime, Utc};
 use serde_json::Value as Json;
 
+use crate::graphql::types::date_time::DateTime;
 use crate::graphql::types::document::Failure;
 use crate::queue::Step;
 use crate::store::entity::job::{JobState, Model};
@@ -21,7 +21,7 @@ pub struct JobStep {
     /// What it gave; null until it is finished, and for small jobs that do all steps in one transaction.
     result: Option<Json>,
     /// When it was finished.
-    finished_at: Option<DateTime<Utc>>,
+    finished_at: Option<DateTime>,
     /// Why the last attempt at it failed; null once it is finished.
     error: Option<Failure>,
 }
@@ -71,7 +71,7 @@ fn shown(job: &Model, name: String, row: Option<StepRow>, is_current: bool) -> J
         state,
         attempts: attempts + i32::from(ended_well && finished_at.is_none()),
         result: row.and_then(|row| row.result),
-        finished_at: finished_at.or(job.finished_at.filter(|_| ended_well)),
+        finished_at: finished_at.or(job.finished_at.filter(|_| ended_well)).map(Into::into),
         error: error.filter(|_| state != JobStepState::Finished),
     }
 }

@@ -1,8 +1,8 @@
 //! `JobWait`
 
 use async_graphql::{Enum, SimpleObject};
-use chrono::{DateTime, Utc};
 
+use crate::graphql::types::date_time::DateTime;
 use crate::queue::wait::{Wait, WaitReason};
 
 /// How a job waits. It is not stalled: no worker has it.
@@ -16,7 +16,7 @@ pub struct JobWait {
     is_position_exact: bool,
     /// When it may start: its own time, the time when its provider is asked again, or its place by the pace of the
     /// queue. Null where that is not known, and while the queue is paused or has no workers.
-    expected_start_at: Option<DateTime<Utc>>,
+    expected_start_at: Option<DateTime>,
 }
 
 impl From<Wait> for JobWait {
@@ -25,7 +25,7 @@ impl From<Wait> for JobWait {
             reason: wait.reason.into(),
             position: wait.position,
             is_position_exact: wait.is_position_exact,
-            expected_start_at: wait.expected_start_at,
+            expected_start_at: wait.expected_start_at.map(Into::into),
         }
     }
 }

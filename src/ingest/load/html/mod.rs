@@ -12,23 +12,31 @@ use html5gum::{Span, State, Tokenizer, naive_next_state};
 
 use self::elements::{ELEMENTS, OpenElements, Role};
 use self::writer::TextWriter;
-use super::Loaded;
 use super::outline::{Outline, tidy_title};
+use super::{Loaded, Stop, Stopped};
 
 /// Most bytes collected of a title or heading; far more than is kept of one, so that none can hold
 /// the whole page twice.
 const MAX_TITLE_BYTES: usize = 4096;
 
+/// Events between two looks at whether to go on.
+const EVENTS_PER_LOOK: usize = 1024;
+
 /// The visible text, with headings as sections; `None` when nothing is visible.
-pub(super) fn load(html: &str) -> Option<Loaded> {
+pub(super) fn load(html: &str, stop: &Stop) -> Result<Option<Loaded>, Stopped> {
     let mut page = Page::new();
-    let emitter = CallbackEmitter::new(|event: CallbackEvent<'_>, _: Span<()>| page.read(&event));
+    let mut events = 0_usize;
+    let emitter = CallbackEmitter::new(|event: CallbackEvent<'_>, _: Span<()>| {
+        events += 1;
+        let next_state = page.read(&event).map(Ok);
+        if events.is_multiple_of(EVENTS_PER_LOOK) { stop.check().err().map(Err).or(next_state) } else { next_state }
+    });
     let mut tokenizer = Tokenizer::new_with_emitter(html, emitter);
-    while let Some(Ok(state)) = tokenizer.next() {
-        tokenizer.set_state(state);
+    while let Some(Ok(next_state)) = tokenizer.next() {
+        tokenizer.set_state(next_state?);
     }
     drop(tokenizer);
-    page.finish()
+    Ok(page.finish())
 }
 
 /// A heading whose end has not been seen.

@@ -1,9 +1,14 @@
 //! What a page looks like as text.
 
+use super::super::outline::paths;
 use super::*;
 
+fn loaded(html: &str) -> Option<Loaded> {
+    load(html, &Stop::default()).expect("nobody stops it")
+}
+
 fn text_of(html: &str) -> String {
-    load(html).unwrap_or_else(|| panic!("no text in {html:?}")).text
+    loaded(html).unwrap_or_else(|| panic!("no text in {html:?}")).text
 }
 
 #[test]
@@ -61,14 +66,11 @@ fn what_is_not_shown_is_dropped() {
 #[test]
 fn headings_open_sections_that_begin_where_their_line_does() {
     let html = "intro<h1>A <em>b</em></h1>text<ul><li><h2>C<br>d</h2>more</ul><h3></h3><h2>E<p>open";
-    let loaded = load(html).unwrap();
+    let loaded = loaded(html).unwrap();
     let text = loaded.text.as_str();
     assert_eq!(text, "intro\n\nA b\n\ntext\n\n- C\nd\n\nmore\n\nE\n\nopen");
-    let sections: Vec<_> = loaded
-        .sections
-        .iter()
-        .map(|section| (&text[section.start..section.body_start], section.heading_path.join(" > ")))
-        .collect();
+    let headings = loaded.sections.iter().map(|section| &text[section.start..section.body_start]);
+    let sections: Vec<_> = headings.zip(paths(&loaded.sections)).collect();
     let expected = [("A b", "A b"), ("- C\nd", "A b > C d"), ("E\n\nopen", "A b > E open")];
     assert_eq!(sections, expected.map(|(heading, path)| (heading, path.to_owned())));
 }
@@ -81,7 +83,7 @@ fn the_title_comes_from_the_title_element_else_from_the_first_top_heading() {
         ("<title>left open", None),
         ("text", None),
     ] {
-        let title = load(html).and_then(|loaded| loaded.title);
+        let title = loaded(html).and_then(|loaded| loaded.title);
         assert_eq!(title.as_deref(), expected, "{html:?}");
     }
 }

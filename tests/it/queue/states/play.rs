@@ -68,7 +68,7 @@ impl Table<'_> {
                 let sql =
                     format!("UPDATE jobs SET lease_until = now() - interval '1 s' WHERE lease_holder = '{holder}'");
                 self.app.database.execute(&sql).await;
-                let found = sweep(&self.settler).await.expect("sweeps");
+                let found = sweep(&self.settler, LEASE).await.expect("sweeps");
                 let held = self.held(holder);
                 assert_eq!(found, held.len());
                 held.into_iter().for_each(|job| job.fail("WORKER_LOST", true));
@@ -200,7 +200,7 @@ impl Table<'_> {
             Call::WaitForProvider { is_over, .. } => {
                 let until = Utc::now() + TimeDelta::hours(if is_over { -1 } else { 1 });
                 let failed = Failed { code: "RATE_LIMITED", message: "slow down", stage: None };
-                jobs::wait_for_provider(&tx, lease, until, failed).await?;
+                jobs::postpone(&tx, lease, until, failed).await?;
             }
             _ => jobs::succeed(&tx, lease).await?,
         }

@@ -1,0 +1,33 @@
+//! Variables as the operation declares them. <https://spec.graphql.org/September2025/#CoerceVariableValues()>
+//!
+//! async-graphql 7.2.1 never coerces variables: it puts them into the arguments and finds fault with those, and one that
+//! is absent becomes null there.
+
+use async_graphql::parser::types::OperationDefinition;
+use async_graphql::{ServerError, Variables};
+
+use super::types::Types;
+use super::values::{Checker, Source};
+use crate::graphql::fault::invalid;
+
+/// Fills in the operation's own defaults, and finds fault with what is not of its type. What stays absent has neither.
+pub fn coerce(types: &Types, operation: &OperationDefinition, variables: &mut Variables) -> Vec<ServerError> {
+    let checker = Checker { types, source: Source::Json, variables: None };
+    let mut faults = Vec::new();
+    for definition in &operation.variable_definitions {
+        let (pos, definition) = (definition.pos, &definition.node);
+        let (name, ty) = (&definition.name.node, &definition.var_type.node);
+        let field = format!("${name}");
+        match (variables.get(name), &definition.default_value) {
+            (Some(value), _) => {
+                if let Err(no) = checker.check(ty, value) {
+                    faults.push(invalid(Some(pos), &no.field(&field), &no.got, &no.expected));
+                }
+            }
+            (None, Some(default)) => drop(variables.insert(name.clone(), default.node.clone())),
+            (None, None) if ty.nullable => {}
+            (None, None) => faults.push(invalid(Some(pos), &field, "nothing", &checker.describe(ty))),
+        }
+    }
+    faults
+}

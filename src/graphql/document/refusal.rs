@@ -1,0 +1,44 @@
+//! Why a document is not admitted, as the error that its sender gets.
+
+use async_graphql::{Pos, Response, ServerError};
+
+use super::super::fault::server_error;
+use crate::error::{Code, Error};
+
+/// What a document's field is called in its refusals.
+const FIELD: &str = "query";
+
+/// An error, and where in the text it is.
+#[derive(Debug)]
+pub struct Refusal {
+    error: Error,
+    at: Option<Pos>,
+}
+
+/// Result of a pass over a document.
+pub type Result<T> = std::result::Result<T, Box<Refusal>>;
+
+impl Refusal {
+    /// The text is no document.
+    pub fn syntax(at: Pos, got: impl std::fmt::Display, expected: impl Into<String>) -> Box<Self> {
+        Box::new(Self { error: Error::refused(Code::InvalidDocument, FIELD, got, expected), at: Some(at) })
+    }
+
+    /// The document goes beyond a limit, which is a setting.
+    pub fn limit(code: Code, got: impl std::fmt::Display, limit: usize, unit: &str, setting: &str) -> Box<Self> {
+        let expected = format!("at most {limit} {unit} (graphql.{setting})");
+        Box::new(Self { error: Error::refused(code, FIELD, got, expected), at: None })
+    }
+}
+
+impl From<Box<Refusal>> for ServerError {
+    fn from(refusal: Box<Refusal>) -> Self {
+        server_error(&refusal.error, refusal.at)
+    }
+}
+
+impl From<Box<Refusal>> for Response {
+    fn from(refusal: Box<Refusal>) -> Self {
+        Self::from_errors(vec![refusal.into()])
+    }
+}

@@ -1,0 +1,95 @@
+//! Threads that read documents: whoever gives up on a document gets its worker back at once, and the thread ends as soon
+//! as it listens.
+
+use std::sync::Arc;
+
+use serde_json::{Value as Json, json};
+use vectorforge::process;
+
+use crate::support::app::TestAppBuilder;
+use crate::support::embedder::WordEmbedder;
+use crate::support::gql::id;
+use crate::support::holder::Holder;
+use crate::support::{TestApp, until};
+
+/// A text that the tokenizer is given in many windows.
+fn long_document() -> Json {
+    json!({ "source": { "text": "These words go on and on.\n".repeat(20_000) }, "sourceUri": "long" })
+}
+
+/// One worker, and what holds its threads.
+fn held() -> (Arc<Holder>, TestAppBuilder) {
+    let embedder = Arc::new(WordEmbedder::default());
+    let holder = embedder.holder.clone();
+    holder.hold_next();
+    (holder, TestApp::builder().embedder(embedder).set("queue.workers", 1))
+}
+
+/// Ingests the long document and waits until its thread is held. Gives the job.
+async fn ingest_until_held(app: &TestApp, holder: &Holder) -> String {
+    let collection = app.collection_with(json!({ "name": "long" })).await;
+    let payload = app.ingest(&collection, json!([long_document()])).await;
+    until("a thread to be held", async || holder.is_holding().then_some(())).await;
+    id(&payload["documents"][0]["job"])
+}
+
+/// Lets the thread go, and asserts that it reads no further.
+async fn assert_ends(holder: &Holder) {
+    assert_eq!(holder.read(), None, "it is still held");
+    holder.let_go();
+    let windows = until("the thread to end", async || holder.read()).await;
+    assert_eq!(windows, 1, "it goes on after it was stopped");
+}
+
+async fn indexes_another(app: &TestApp) {
+    let collection = app.collection_with(json!({ "name": "short" })).await;
+    app.ingest_to_end(&collection, json!([{ "source": { "text": "short" } }])).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_job_gives_its_worker_back_and_stops_its_thread() {
+    let (holder, builder) = held();
+    let app = builder.start().await;
+    let job = ingest_until_held(&app, &holder).await;
+    let cancel = "mutation($id: ID!) { cancelJobs(input: { selection: { ids: [$id] } }) { changedCount } }";
+    assert_eq!(app.data(cancel, json!({ "id": job })).await["cancelJobs"]["changedCount"], 1);
+    indexes_another(&app).await;
+    assert_ends(&holder).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_that_takes_too_long_to_read_fails_and_stops_its_thread() {
+    let (holder, builder) = held();
+    // Where the thread is not even held within the limit, the next attempt is.
+    let app = builder.set("ingest.load_timeout_ms", 500).set("ingest.load_attempts", 1000).start().await;
+    let job = ingest_until_held(&app, &holder).await;
+    let query = "query($id: ID!) { job(id: $id) { error { code } } }";
+    until("the attempt to fail", async || {
+        let job = app.data(query, json!({ "id": job })).await["job"].take();
+        (job["error"]["code"] == "TIMEOUT").then_some(())
+    })
+    .await;
+    assert_ends(&holder).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_stops_gives_the_job_back_and_stops_its_thread() {
+    let (holder, builder) = held();
+    let app = builder.start().await;
+    ingest_until_held(&app, &holder).await;
+    let database = app.shut_down().await;
+    let waiting = "SELECT count(*) FROM jobs WHERE state = 'PENDING' AND lease_holder IS NULL";
+    assert_eq!(database.number(waiting).await, 1);
+    assert_ends(&holder).await;
+}
+
+#[test]
+fn a_process_ends_whatever_its_threads_are_busy_with() {
+    let (free, busy) = std::sync::mpsc::channel::<()>();
+    let ended = process::run_to_end(async {
+        tokio::task::spawn_blocking(move || busy.recv());
+        "ended"
+    });
+    assert_eq!(ended.expect("a runtime"), "ended");
+    drop(free);
+}
