@@ -1,24 +1,13 @@
-// Runs every example of the GraphiQL page in a real browser, without internet, against a running server:
-//   npm ci && node graphiql.mjs http://127.0.0.1:8000 [screenshot.png]
-// Needs Chromium; CHROMIUM names its binary where it is not /usr/bin/chromium. Ends with 1 and the reason if anything fails.
+// Every example of the GraphiQL page in a real browser, without internet.
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { chromium } from "playwright-core";
+import { after, before, test } from "node:test";
+import { SERVER, launch } from "./support.mjs";
 
 /** Until an example has answered; ingesting waits for the embedding model to load. */
 const ANSWER_TIMEOUT_MS = 60_000;
-
-const FLAGS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
 
 /** The tabs in order, each with a check of the `data` it must answer. */
 const EXAMPLES = [
@@ -32,10 +21,10 @@ const EXAMPLES = [
 ];
 
 /** Opens the page in a fresh profile; `faults` gathers page errors, console errors and requests beyond the server. */
-async function open(browser, server) {
+async function open() {
   const faults = [];
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
-  const ownHost = new URL(server).host;
+  const ownHost = new URL(SERVER).host;
   await context.route("**/*", (route) => {
     const url = new URL(route.request().url());
     if (url.protocol === "data:" || url.host === ownHost) return route.continue();
@@ -46,7 +35,7 @@ async function open(browser, server) {
   page.on("websocket", (socket) => new URL(socket.url()).host === ownHost || faults.push(`socket to ${socket.url()}`));
   page.on("pageerror", (error) => faults.push(`page error: ${error.message}`));
   page.on("console", (message) => message.type() === "error" && faults.push(`console: ${message.text()}`));
-  await page.goto(server);
+  await page.goto(SERVER);
   await page.waitForSelector(".graphiql-execute-button");
   return { page, faults };
 }
@@ -91,42 +80,35 @@ async function checkExamples(page) {
     const { errors, data } = await run(page);
     assert.equal(errors, undefined, `${name} answered ${JSON.stringify(errors)}`);
     check(data);
-    console.log(`ok ${name}`);
   }
 }
 
-/** The examples run a second time, in the same profile and with the tabs as they were left. */
-async function checkSecondVisit(page) {
+let browser, profile;
+
+before(async () => {
+  profile = await mkdtemp(join(tmpdir(), "graphiql-test-"));
+  browser = await launch(profile);
+});
+
+after(async () => {
+  await browser?.close();
+  await rm(profile, { recursive: true, force: true });
+});
+
+test("every example runs as it stands, and again on a second visit", async () => {
+  const { page, faults } = await open();
+  await checkExamples(page);
   await page.reload();
   await page.waitForSelector(".graphiql-execute-button");
   await checkExamples(page);
-}
+  if (process.env.SCREENSHOT) await page.screenshot({ path: process.env.SCREENSHOT });
+  assert.deepEqual(faults, []);
+});
 
-/** Before anything was created, an example that needs an id tells in words which tab makes one. */
-async function checkUnknownId(browser, server) {
-  const { page, faults } = await open(browser, server);
+test("an example that needs an id says which tab makes one", async () => {
+  const { page, faults } = await open();
   await openTab(page, "IngestProgress");
   const { errors } = await run(page);
   assert.match(errors[0].message, /run the tab IngestDocuments first/);
   assert.deepEqual(faults, []);
-}
-
-async function main([server, screenshot]) {
-  assert.ok(server, "usage: node graphiql.mjs SERVER_URL [SCREENSHOT]");
-  const profile = await mkdtemp(join(tmpdir(), "graphiql-test-"));
-  const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
-  const browser = await chromium.launch({ executablePath, headless: true, args: FLAGS, env: { ...process.env, HOME: profile } });
-  try {
-    const { page, faults } = await open(browser, server);
-    await checkExamples(page);
-    await checkSecondVisit(page);
-    if (screenshot) await page.screenshot({ path: screenshot });
-    assert.deepEqual(faults, []);
-    await checkUnknownId(browser, server);
-  } finally {
-    await browser.close();
-    await rm(profile, { recursive: true, force: true });
-  }
-}
-
-await main(process.argv.slice(2));
+});
