@@ -12,7 +12,7 @@ help:
 	@echo "make runtime       only fetch PostgreSQL and the model"
 	@echo "make aarch64-test  the encoder's kernels and models on an emulated aarch64 (Debian on x86-64; fetches 220 MB)"
 	@echo "make sanitizer-test  the encoder's tests of kernels and models under AddressSanitizer (x86-64)"
-	@echo "make fuzz          hostile input for TARGET (document) during SECONDS (1200)"
+	@echo "make fuzz          hostile input for TARGET (document, multipart) during SECONDS (1200)"
 
 run: runtime
 	cargo run --release --locked -- serve
@@ -49,7 +49,9 @@ TARGET ?= document
 SECONDS ?= 1200
 FUZZ_TOOLS := fuzz/tools
 fuzz: $(FUZZ_TOOLS)/bin/cargo-fuzz
-	RUSTC_BOOTSTRAP=1 PATH="$(CURDIR)/$(FUZZ_TOOLS)/bin:$$PATH" cargo fuzz run --sanitizer none $(TARGET) -- \
+	mkdir -p fuzz/corpus/$(TARGET)
+	RUSTC_BOOTSTRAP=1 PATH="$(CURDIR)/$(FUZZ_TOOLS)/bin:$$PATH" cargo fuzz run --sanitizer none $(TARGET) \
+	  fuzz/corpus/$(TARGET) $(wildcard fuzz/seeds/$(TARGET)) -- \
 	  -max_total_time=$(SECONDS) -timeout=5 -max_len=65536 -len_control=50 \
 	  $(if $(wildcard fuzz/$(TARGET).dict),-dict=fuzz/$(TARGET).dict)
 

@@ -3,6 +3,7 @@
 //! Asked to stop before it was ready, it ends at once and as well as later on: exit code 0, nothing was left undone.
 
 mod database;
+mod memory;
 mod stop;
 
 use std::sync::Arc;
@@ -83,6 +84,13 @@ async fn run(config: Config, role: Role) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let mut tasks = Tasks::default();
     let server = Server::new(app.clone(), recorder.clone(), stop.clone());
+    tasks.spawn(
+        "memory",
+        memory::keep_giving_back({
+            let server = server.clone();
+            move || server.connections()
+        }),
+    );
     let router = if role == Role::Api { server.clone().router() } else { server.clone().operations_router() };
     tasks.spawn("bell", app.store.bell().clone().keep_ringing(app.store.clone()));
     tasks.spawn("signals", app.signals.clone().listen(app.store.clone()));

@@ -2,6 +2,7 @@
 //! apalis. Doc comments here are for API users: they become `schema.graphql`.
 
 mod answer;
+mod aside;
 mod check;
 mod complexity;
 mod conformance;

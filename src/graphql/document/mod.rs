@@ -34,6 +34,8 @@ pub struct Admitted {
     pub document: ExecutableDocument,
     /// Kind of the operation to be run; `None` where the request does not say which one, which the engine refuses.
     pub operation: Option<OperationType>,
+    /// What it may cost: its bytes and the steps and introspected values that were counted, together.
+    pub cost: usize,
 }
 
 impl Gate {
@@ -49,11 +51,11 @@ impl Gate {
 
     /// Lets a request pass, or says why not.
     pub fn admit(&self, mut request: Request) -> Result<Admitted> {
-        let document = self.read(&request.query, &request.variables)?;
+        let (document, cost) = self.count(&request.query, &request.variables)?;
         // Several clients leave the name empty in place of leaving it out.
         request.operation_name = request.operation_name.take().filter(|name| !name.is_empty());
         let operation = operation(&document, request.operation_name.as_deref());
-        Ok(Admitted { request, document, operation })
+        Ok(Admitted { request, document, operation, cost })
     }
 
     /// The limits that documents and answers are held against.
@@ -63,15 +65,20 @@ impl Gate {
 
     /// The document that a text is, within every limit.
     pub fn read(&self, text: &str, variables: &Variables) -> Result<ExecutableDocument> {
+        self.count(text, variables).map(|(document, _)| document)
+    }
+
+    /// The document, and what it may cost.
+    fn count(&self, text: &str, variables: &Variables) -> Result<(ExecutableDocument, usize)> {
         let document = self.parse(text)?;
         self.check_definitions(&document)?;
         let census = Census::of(&document, variables)?;
         self.check_counts(&census)?;
-        self.check_steps(&census, variables)?;
+        let steps = self.check_steps(&census, variables)?;
         let limit = self.limits.introspection_limit;
         let introspection = self.introspection.count(&document, variables, limit);
         check(Code::IntrospectionTooLarge, introspection, limit, "introspected values", "introspection_limit")?;
-        Ok(document)
+        Ok((document, text.len() + steps + introspection))
     }
 
     /// The document that a text is, within the limits of texts.
@@ -111,10 +118,11 @@ impl Gate {
 
     /// A bulk of documents comes in one variable, and is as large as the body may be: what was sent counts only where the
     /// document multiplies it.
-    fn check_steps(&self, census: &Census, variables: &Variables) -> Result<()> {
+    fn check_steps(&self, census: &Census, variables: &Variables) -> Result<usize> {
         let sent: usize = variables.values().map(census::size).sum();
         let steps = census.steps().saturating_sub(sent.saturating_mul(FREE_USES));
-        check(Code::ValidationTooCostly, steps, self.limits.steps_limit, "steps", "steps_limit")
+        check(Code::ValidationTooCostly, steps, self.limits.steps_limit, "steps", "steps_limit")?;
+        Ok(steps)
     }
 }
 
