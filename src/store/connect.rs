@@ -121,7 +121,8 @@ pub struct Share(Arc<Semaphore>);
 pub type Turn<'a> = SemaphorePermit<'a>;
 
 impl Share {
-    fn new(connections: u32) -> Self {
+    /// Of so many connections.
+    pub fn new(connections: u32) -> Self {
         Self(Arc::new(Semaphore::new(connections as usize)))
     }
 
