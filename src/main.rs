@@ -127,7 +127,7 @@ fn work<F: Future<Output = anyhow::Result<()>>>(args: SettingsArgs, part: impl F
         Ok(()) => ExitCode::SUCCESS,
         Err(cause) => {
             tracing::error!("{}", chain(cause.as_ref()));
-            ExitCode::FAILURE
+            cause.downcast_ref::<process::Interrupted>().map_or(ExitCode::FAILURE, |signal| signal.exit_code().into())
         }
     }
 }
