@@ -53,7 +53,13 @@ struct Batch<K, V> {
     /// Whether somebody is about to read it.
     is_called: bool,
     keys: HashSet<K>,
-    askers: Vec<(Vec<K>, Sender<Found<K, V>>)>,
+    askers: Vec<Asker<K, V>>,
+}
+
+/// Who waits for the answers to its keys.
+struct Asker<K, V> {
+    keys: Vec<K>,
+    waits: Sender<Found<K, V>>,
 }
 
 impl<L> Gather<L> {
@@ -101,9 +107,9 @@ impl<L> Inner<L> {
         };
         let Batch { keys, askers, .. } = self.batch::<K, _>(Batch::take);
         let found = self.read(keys).await;
-        for (keys, asker) in askers {
+        for Asker { keys, waits } in askers {
             // Refused where who asked has left.
-            let _ = asker.send(match &found {
+            let _ = waits.send(match &found {
                 Ok(found) => Ok(keys.into_iter().filter_map(|key| found.get_key_value(&key)).map(cloned).collect()),
                 Err(error) => Err(error.clone()),
             });
@@ -139,9 +145,9 @@ impl<K: Key, V> Batch<K, V> {
 
     /// Adds a question; gives the batch's number and where the answer comes.
     fn ask(&mut self, keys: Vec<K>) -> (u64, Receiver<Found<K, V>>) {
-        let (asker, answer) = oneshot::channel();
+        let (waits, answer) = oneshot::channel();
         self.keys.extend(keys.iter().cloned());
-        self.askers.push((keys, asker));
+        self.askers.push(Asker { keys, waits });
         (self.number, answer)
     }
 

@@ -109,6 +109,19 @@ async fn a_process_that_stops_waits_for_the_batch_that_is_embedded_and_keeps_its
     assert_eq!(embedder.calls.load(SeqCst), 3, "no chunk is embedded twice");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_whose_grace_is_over_gives_up_the_batch_that_is_embedded() {
+    let embedder = Arc::new(WordEmbedder::default());
+    let app = TestApp::builder().embedder(embedder.clone()).set("http.shutdown_grace_ms", 1).start().await;
+    let collection = app.collection("docs").await;
+    embedder.gate.shut();
+    app.ingest(&collection, json!([{ "source": { "text": "words" } }])).await;
+    until("a batch to be embedded", async || (embedder.calls.load(SeqCst) == 1).then_some(())).await;
+    let database = app.shut_down().await;
+    let waiting = "SELECT count(*) FROM jobs WHERE state = 'PENDING' AND lease_holder IS NULL";
+    assert_eq!(database.number(waiting).await, 1);
+}
+
 #[test]
 fn a_process_ends_whatever_its_threads_are_busy_with() {
     let (free, busy) = std::sync::mpsc::channel::<()>();
