@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use vectorforge::causes::chain;
 use vectorforge::config::{Config, EXIT_CONFIG, Machine, Sources, parse_override};
-use vectorforge::output::{Lost, complain, print};
+use vectorforge::output::{Lost, check_open, complain, print};
 use vectorforge::{client, process};
 
 /// Semantic search and RAG backend: GraphQL over one PostgreSQL with pgvector.
@@ -87,7 +87,7 @@ fn main() -> ExitCode {
 
 /// Help, the version, or what is wrong with the command line.
 fn tell(told: &clap::Error) -> ExitCode {
-    match told.print().map_err(Lost::from) {
+    match told.print().map_err(Lost::from).and_then(|()| check_open()) {
         Err(lost) if !told.use_stderr() => lost.exit(),
         _ => u8::try_from(told.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from),
     }
@@ -127,7 +127,7 @@ fn work<F: Future<Output = anyhow::Result<()>>>(args: SettingsArgs, part: impl F
         Ok(()) => ExitCode::SUCCESS,
         Err(cause) => {
             tracing::error!("{}", chain(cause.as_ref()));
-            ExitCode::FAILURE
+            cause.downcast_ref::<process::Interrupted>().map_or(ExitCode::FAILURE, |signal| signal.exit_code().into())
         }
     }
 }

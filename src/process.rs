@@ -1,6 +1,7 @@
 //! A process from start to end: database, model, server, workers; and what ends it.
 //!
-//! Asked to stop before it was ready, it ends at once and as well as later on: exit code 0, nothing was left undone.
+//! Asked to stop before it was ready, it ends at once and as well as later on: exit code 0, nothing was left undone. A
+//! migration that was asked to stop is not done: it ends as one whom the signal ended.
 
 mod database;
 mod memory;
@@ -10,9 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::database::Database;
+pub use self::stop::Interrupted;
 use self::stop::StopSignals;
 use crate::app::App;
 use crate::config::Config;
@@ -23,7 +26,7 @@ use crate::store::listen::Signals;
 use crate::tasks::Tasks;
 use crate::telemetry::metrics;
 
-/// For the last words after the grace: leases given back, connections closed.
+/// For the last words after the grace: leases given back, connections closed. What is not said by then is left unsaid.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Runs a part of the house to its end. A thread that is busy with a document or a file then is left to the end of the
@@ -62,12 +65,31 @@ pub async fn migrate(config: Config, down: Option<u32>) -> anyhow::Result<()> {
     let migrating = async {
         let database = Database::open(&config).await?;
         match down {
-            None => database.store.migrate().await?,
-            Some(steps) => database.store.migrate_down(steps).await?,
+            None => tracing::info!("{}", applied(database.store.migrate().await?)),
+            Some(steps) => tracing::info!("{}", undone(database.store.migrate_down(steps).await?, steps as usize)),
         }
-        database.close().await
+        database.close(Instant::now() + LAST_WORDS).await
     };
-    StopSignals::listen()?.unless(migrating).await.unwrap_or(Ok(()))
+    StopSignals::listen()?.unless(migrating).await?
+}
+
+fn applied(steps: usize) -> String {
+    match steps {
+        0 => "nothing to migrate: the schema is up to date".to_owned(),
+        steps => format!("applied {}: the schema is up to date", migrations(steps)),
+    }
+}
+
+fn undone(steps: usize, asked: usize) -> String {
+    match steps {
+        0 if asked > 0 => "nothing to undo: no migration is applied".to_owned(),
+        steps if steps < asked => format!("undid {} of {asked}: no more were applied", migrations(steps)),
+        steps => format!("undid {}", migrations(steps)),
+    }
+}
+
+fn migrations(count: usize) -> String {
+    if count == 1 { "1 migration".to_owned() } else { format!("{count} migrations") }
 }
 
 async fn run(config: Config, role: Role) -> anyhow::Result<()> {
@@ -75,7 +97,10 @@ async fn run(config: Config, role: Role) -> anyhow::Result<()> {
     let mut stop_signals = StopSignals::listen()?;
     let recorder = metrics::install()?;
     let embedders = embedders(&config)?;
-    let Some(database) = stop_signals.unless(Database::open_migrated(&config)).await else { return Ok(()) };
+    let Ok(database) = stop_signals.unless(Database::open_migrated(&config)).await else {
+        tracing::info!("stopping before the work was done");
+        return Ok(());
+    };
     let database = database?;
     let app = Arc::new(App { config, store: database.store.clone(), signals: Signals::default(), embedders });
 
@@ -103,7 +128,7 @@ async fn run(config: Config, role: Role) -> anyhow::Result<()> {
     tracing::info!("ready: http://{address}");
 
     let cause = tokio::select! {
-        () = stop_signals.received() => None,
+        _ = stop_signals.received() => None,
         cause = tasks.first_end() => Some(cause),
         // Whatever is under way has lost what it stands on: nothing is waited for.
         died = database.died() => return Err(died),
@@ -117,11 +142,12 @@ async fn run(config: Config, role: Role) -> anyhow::Result<()> {
             died = database.died() => Err(died),
         }
     };
-    match tokio::time::timeout(grace + LAST_WORDS, in_order).await {
+    let last_word = Instant::now() + grace + LAST_WORDS;
+    match tokio::time::timeout_at(last_word, in_order).await {
         Ok(stopped) => stopped?,
         Err(_) => tracing::warn!("some work did not end within the grace and is given up"),
     }
-    let closed = database.close().await;
+    let closed = database.close(last_word.min(Instant::now() + LAST_WORDS)).await;
     cause.map_or(closed, Err)
 }
 

@@ -76,7 +76,7 @@ async fn main() -> anyhow::Result<()> {
     let config = Config::load(&sources, &Machine::of_process()).map_err(|faults| anyhow::anyhow!("{faults}"))?;
     let store = Store::connect(&config.database, &url).await.context("connect")?;
     match part {
-        Part::Migrate => store.migrate().await?,
+        Part::Migrate => drop(store.migrate().await?),
         Part::Worker { slots, tell } => worker::run(&config, store, slots, tell).await?,
         Part::Enqueue { jobs } => enqueue::at_once(&store, jobs).await?,
         Part::Trickle { jobs, pause_ms } => enqueue::one_by_one(&store, jobs, pause_ms).await?,

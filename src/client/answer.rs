@@ -86,6 +86,12 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// Whether the server can do nothing now, and certainly changed nothing: it may be able to in a moment, or when
+    /// somebody has made room on its disk.
+    pub(super) fn is_passing(&self) -> bool {
+        self.has_code("UNAVAILABLE") || self.has_code("STORAGE_FULL")
+    }
+
     /// Whether one of the errors has this code.
     pub(super) fn has_code(&self, code: &str) -> bool {
         self.errors.iter().any(|error| error.code.as_deref() == Some(code))

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::error::ClientError;
+use super::page::{PAGE, Page};
 use super::server::Server;
 use super::terminal::plain;
 
@@ -11,8 +12,6 @@ use super::terminal::plain;
 const KNOWN_SHOWN: usize = 10;
 /// How many are looked through for a name like the wanted one: beyond that it would take noticeably long.
 const KNOWN_READ: usize = 1_000;
-/// How many are asked for at once: what a server gives by default.
-const PAGE: usize = 100;
 
 const BY_NAME: &str = "query($name: String!) { collectionByName(name: $name) { id } }";
 const KNOWN: &str = "query($first: Int!, $after: String) { collections(first: $first, after: $after) {
@@ -24,13 +23,6 @@ const CREATE: &str =
 #[derive(Deserialize)]
 struct Id {
     id: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct PageInfo {
-    pub has_next_page: bool,
-    pub end_cursor: Option<String>,
 }
 
 /// Id of the collection of that name; [`ClientError::NoCollection`] names the one that may be meant, or those there are.
@@ -81,17 +73,7 @@ async fn create(server: &Server, name: &str) -> Result<String, ClientError> {
 async fn known(server: &Server) -> Result<Vec<String>, ClientError> {
     #[derive(Deserialize)]
     struct Data {
-        collections: Page,
-    }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Page {
-        edges: Vec<Edge>,
-        page_info: PageInfo,
-    }
-    #[derive(Deserialize)]
-    struct Edge {
-        node: Named,
+        collections: Page<Named>,
     }
     #[derive(Deserialize)]
     struct Named {
@@ -100,9 +82,9 @@ async fn known(server: &Server) -> Result<Vec<String>, ClientError> {
     let (mut names, mut after) = (Vec::new(), None);
     while names.len() < KNOWN_READ {
         let data: Data = server.ask(KNOWN, json!({ "first": PAGE, "after": after })).await?;
-        names.extend(data.collections.edges.into_iter().map(|edge| edge.node.name));
-        let PageInfo { has_next_page, end_cursor } = data.collections.page_info;
-        after = end_cursor.filter(|_| has_next_page);
+        let (collections, next) = data.collections.open();
+        names.extend(collections.map(|collection| collection.name));
+        after = next;
         if after.is_none() {
             break;
         }

@@ -142,7 +142,7 @@ impl ClientError {
     pub(super) fn is_passing(&self) -> bool {
         match self {
             Self::NoServer { .. } | Self::Unreachable { .. } => true,
-            Self::Refused(refusal) => refusal.has_code("UNAVAILABLE"),
+            Self::Refused(refusal) => refusal.is_passing(),
             _ => false,
         }
     }

@@ -8,6 +8,7 @@ mod collection;
 mod error;
 mod health;
 mod ingest;
+mod page;
 mod retry;
 mod search;
 mod server;

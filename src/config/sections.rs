@@ -99,7 +99,8 @@ settings! {
         pub json_values_limit: usize = whole("values", 1_000..=1_000_000_000).or(2_000_000_usize),
         /// Longest time to answer a request; subscriptions are not bound by it.
         pub request_timeout: Duration = millis(1..=HOUR_MS).or(30 * SECOND_MS),
-        /// Time that open requests get to end at shutdown; Kubernetes kills after 30 s.
+        /// Time that open requests and running jobs get to end at shutdown; then they are given up, and the process ends
+        /// after at most 2 s more, and the stop of a PostgreSQL of its own. Kubernetes kills after 30 s.
         pub shutdown_grace: Duration = millis(0..=HOUR_MS).or(10 * SECOND_MS),
         /// Connections open at once: the WebSockets, and 2,000 for requests. What comes beyond is told so, or waits.
         pub connection_limit: usize = whole("connections", 1..=1_000_000).or(12_000_usize),

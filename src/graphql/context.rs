@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_graphql::Context;
-use async_graphql::dataloader::DataLoader;
 
+use super::gather::Gather;
 use super::loader::{RowLoader, Rows};
 use crate::app::App;
 use crate::store::TenantId;
@@ -20,7 +20,7 @@ pub trait ContextExt {
     /// Whose request it is.
     fn tenant(&self) -> TenantId;
     /// The request's loader, or that of all subscriptions.
-    fn loader(&self) -> &DataLoader<RowLoader>;
+    fn loader(&self) -> &Gather<RowLoader>;
 }
 
 impl ContextExt for Context<'_> {
@@ -32,7 +32,7 @@ impl ContextExt for Context<'_> {
         self.data_unchecked::<Tenant>().0
     }
 
-    fn loader(&self) -> &DataLoader<RowLoader> {
+    fn loader(&self) -> &Gather<RowLoader> {
         self.data_unchecked::<Rows>()
     }
 }

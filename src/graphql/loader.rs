@@ -1,19 +1,17 @@
 //! Rows asked one by one and read in lists: a page costs a constant number of statements. Made anew for each request,
-//! and once for all subscriptions of a tenant. No row is kept: who asks later reads it again.
+//! and once for all subscriptions of a tenant.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
-use std::time::Duration;
 
-use async_graphql::dataloader::{DataLoader, Loader};
 use uuid::Uuid;
 
+use super::gather::{Found, Gather, Load};
 use crate::app::App;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::queue::wait::{self, Wait, WaitSettings, Waiting};
 use crate::store::collections::Totals;
-use crate::store::connect::{Share, Turn};
 use crate::store::documents::DocumentFilter;
 use crate::store::entity::{chunk, collection, document, embedding_space, ingestion_run, job};
 use crate::store::jobs::{AttemptRow, EventRow, StepRow};
@@ -24,26 +22,20 @@ use crate::store::{TenantId, chunks, collections, documents, embeddings, jobs, r
 pub struct RowLoader {
     app: Arc<App>,
     tenant: TenantId,
-    /// Where what is read must wait for its turn.
-    share: Option<Share>,
 }
 
 /// What resolvers ask.
-pub type Rows = Arc<DataLoader<RowLoader>>;
-
-/// How long a subscription's question waits for others: those who follow the same ask within it, and none of them sees
-/// it.
-const GATHERING: Duration = Duration::from_millis(5);
+pub type Rows = Arc<Gather<RowLoader>>;
 
 /// The loader of one request.
 pub fn for_request(app: Arc<App>, tenant: TenantId) -> Rows {
-    Arc::new(DataLoader::new(RowLoader { app, tenant, share: None }, tokio::spawn))
+    Arc::new(Gather::new(RowLoader { app, tenant }, None))
 }
 
 /// The loader of all subscriptions: it reads in their share of the connections.
 pub fn for_subscriptions(app: Arc<App>, tenant: TenantId) -> Rows {
-    let share = Some(app.store.subscriptions().clone());
-    Arc::new(DataLoader::new(RowLoader { app, tenant, share }, tokio::spawn).delay(GATHERING))
+    let share = app.store.subscriptions().clone();
+    Arc::new(Gather::new(RowLoader { app, tenant }, Some(share)))
 }
 
 /// A key that one statement answers for many.
@@ -53,14 +45,12 @@ macro_rules! loads {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub struct $key(pub Uuid);
 
-        impl Loader<$key> for RowLoader {
+        impl Load<$key> for RowLoader {
             type Value = $value;
-            type Error = Arc<Error>;
 
-            async fn load(&self, keys: &[$key]) -> Result<HashMap<$key, $value>, Arc<Error>> {
+            async fn load(&self, keys: &[$key]) -> Found<$key, $value> {
                 let $loader = self;
                 let $ids: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
-                let _turn = self.turn().await;
                 let found: HashMap<Uuid, $value> = $read.await.map_err(Arc::new)?;
                 Ok(found.into_iter().map(|(id, value)| ($key(id), value)).collect())
             }
@@ -115,14 +105,6 @@ loads!(
 );
 
 impl RowLoader {
-    /// Held while a statement runs.
-    async fn turn(&self) -> Option<Turn<'_>> {
-        match &self.share {
-            Some(share) => Some(share.turn().await),
-            None => None,
-        }
-    }
-
     fn page_limit(&self) -> u64 {
         self.app.config.graphql.page_limit as u64
     }
@@ -137,12 +119,10 @@ impl RowLoader {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct WaitOf(pub Waiting);
 
-impl Loader<WaitOf> for RowLoader {
+impl Load<WaitOf> for RowLoader {
     type Value = Wait;
-    type Error = Arc<Error>;
 
-    async fn load(&self, keys: &[WaitOf]) -> Result<HashMap<WaitOf, Wait>, Arc<Error>> {
-        let _turn = self.turn().await;
+    async fn load(&self, keys: &[WaitOf]) -> Found<WaitOf, Wait> {
         let (store, config) = (&self.app.store, &self.app.config.queue);
         let settings = WaitSettings { lease: config.lease, position_limit: config.position_limit };
         let waiting: Vec<Waiting> = keys.iter().map(|key| key.0.clone()).collect();
@@ -166,12 +146,10 @@ pub struct EventPage {
     pub limit: u64,
 }
 
-impl Loader<EventPage> for RowLoader {
+impl Load<EventPage> for RowLoader {
     type Value = Vec<EventRow>;
-    type Error = Arc<Error>;
 
-    async fn load(&self, keys: &[EventPage]) -> Result<HashMap<EventPage, Self::Value>, Arc<Error>> {
-        let _turn = self.turn().await;
+    async fn load(&self, keys: &[EventPage]) -> Found<EventPage, Self::Value> {
         let mut found = HashMap::new();
         for ((after, limit), ids) in grouped(keys, |key| ((key.after, key.limit), key.job)) {
             let pages =
@@ -193,12 +171,10 @@ pub struct ChunkPage {
     pub limit: u64,
 }
 
-impl Loader<ChunkPage> for RowLoader {
+impl Load<ChunkPage> for RowLoader {
     type Value = Vec<chunk::Model>;
-    type Error = Arc<Error>;
 
-    async fn load(&self, keys: &[ChunkPage]) -> Result<HashMap<ChunkPage, Self::Value>, Arc<Error>> {
-        let _turn = self.turn().await;
+    async fn load(&self, keys: &[ChunkPage]) -> Found<ChunkPage, Self::Value> {
         let mut found = HashMap::new();
         for ((after, limit), documents) in grouped(keys, |key| ((key.after, key.limit), key.document)) {
             let pages =
@@ -222,12 +198,10 @@ pub struct DocumentPage {
     pub limit: u64,
 }
 
-impl Loader<DocumentPage> for RowLoader {
+impl Load<DocumentPage> for RowLoader {
     type Value = Vec<document::Model>;
-    type Error = Arc<Error>;
 
-    async fn load(&self, keys: &[DocumentPage]) -> Result<HashMap<DocumentPage, Self::Value>, Arc<Error>> {
-        let _turn = self.turn().await;
+    async fn load(&self, keys: &[DocumentPage]) -> Found<DocumentPage, Self::Value> {
         let mut found = HashMap::new();
         for (key, collections) in grouped(keys, |key| ((key.filter.clone(), key.after, key.limit), key.collection)) {
             let (filter, after, limit) = key;
@@ -252,12 +226,10 @@ pub struct VectorOf {
     pub chunk: Uuid,
 }
 
-impl Loader<VectorOf> for RowLoader {
+impl Load<VectorOf> for RowLoader {
     type Value = Vec<f32>;
-    type Error = Arc<Error>;
 
-    async fn load(&self, keys: &[VectorOf]) -> Result<HashMap<VectorOf, Vec<f32>>, Arc<Error>> {
-        let _turn = self.turn().await;
+    async fn load(&self, keys: &[VectorOf]) -> Found<VectorOf, Vec<f32>> {
         let db = self.app.store.db();
         let groups = grouped(keys, |key| (key.collection, key.chunk));
         let collections: Vec<Uuid> = groups.iter().map(|(collection, _)| *collection).collect();
@@ -281,12 +253,10 @@ pub struct DocumentCount {
     pub filter: DocumentFilter,
 }
 
-impl Loader<DocumentCount> for RowLoader {
+impl Load<DocumentCount> for RowLoader {
     type Value = u64;
-    type Error = Arc<Error>;
 
-    async fn load(&self, keys: &[DocumentCount]) -> Result<HashMap<DocumentCount, u64>, Arc<Error>> {
-        let _turn = self.turn().await;
+    async fn load(&self, keys: &[DocumentCount]) -> Found<DocumentCount, u64> {
         let mut found = HashMap::new();
         for (filter, collections) in grouped(keys, |key| (key.filter.clone(), key.collection)) {
             let counts = documents::counts(self.app.store.db(), &collections, &filter).await.map_err(Arc::new)?;

@@ -10,6 +10,7 @@ mod context;
 pub mod document;
 mod engine;
 mod fault;
+mod gather;
 mod limits;
 mod loader;
 mod measure;

@@ -1,6 +1,7 @@
 //! The database of a process: one that the settings name, or a PostgreSQL of our own.
 
 use anyhow::Context;
+use tokio::time::Instant;
 
 use crate::config::Config;
 use crate::store::Store;
@@ -42,7 +43,7 @@ impl Database {
     pub async fn open_migrated(config: &Config) -> anyhow::Result<Self> {
         let database = Self::open(config).await?;
         tokio::select! {
-            migrated = database.store.migrate() => migrated?,
+            migrated = database.store.migrate() => drop(migrated?),
             died = database.died() => return Err(died),
         }
         Ok(database)
@@ -56,10 +57,10 @@ impl Database {
         }
     }
 
-    /// Closes the connections and stops a server of ours. A connection that work which was given up still holds is closed
-    /// with the process.
-    pub async fn close(self) -> anyhow::Result<()> {
-        let _ = tokio::time::timeout(super::LAST_WORDS, self.store.close()).await;
+    /// Closes the connections and stops a server of ours. A connection that work which was given up still holds after `at`
+    /// is closed with the process.
+    pub async fn close(self, at: Instant) -> anyhow::Result<()> {
+        let _ = tokio::time::timeout_at(at, self.store.close()).await;
         match self.postgres {
             Some(postgres) => postgres.stop().await.context("could not stop the embedded PostgreSQL"),
             None => Ok(()),

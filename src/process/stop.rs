@@ -4,6 +4,25 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+/// A signal ended work before it was done.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("stopped by {name} before it was done: give the same command again")]
+pub struct Interrupted {
+    name: &'static str,
+    signal: SignalKind,
+}
+
+impl Interrupted {
+    const INTERRUPT: Self = Self { name: "SIGINT", signal: SignalKind::interrupt() };
+    const TERMINATE: Self = Self { name: "SIGTERM", signal: SignalKind::terminate() };
+
+    /// As shells count a program that a signal ended: 128 and its number.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        u8::try_from(128 + self.signal.as_raw_value()).unwrap_or(u8::MAX)
+    }
+}
+
 /// SIGINT and SIGTERM, heard from the moment this is made.
 pub(super) struct StopSignals {
     interrupt: Signal,
@@ -17,21 +36,18 @@ impl StopSignals {
     }
 
     /// Waits for either.
-    pub async fn received(&mut self) {
+    pub async fn received(&mut self) -> Interrupted {
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => Interrupted::INTERRUPT,
+            _ = self.terminate.recv() => Interrupted::TERMINATE,
         }
     }
 
-    /// What `work` gives, or nothing where the process should stop before: the work is dropped where it stands.
-    pub async fn unless<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+    /// What `work` gives, unless the process should stop before: then it is dropped where it stands.
+    pub async fn unless<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Interrupted> {
         tokio::select! {
-            done = work => Some(done),
-            () = self.received() => {
-                tracing::info!("stopping before the work was done");
-                None
-            }
+            done = work => Ok(done),
+            stopped = self.received() => Err(stopped),
         }
     }
 }

@@ -118,7 +118,7 @@ impl JobSource {
         if let Some(last) = rows.last() {
             *self.last_tenant.lock().unwrap_or_else(PoisonError::into_inner) = last.tenant_id;
         }
-        let watched = rows.into_iter().map(|row| ActiveJob { stop: self.leases.watch(&row), row });
+        let watched = rows.into_iter().map(|row| self.leases.watch(row));
         Ok(watched.zip(slots).map(|(job, slot)| TakenJob { job, _slot: Arc::new(slot) }).collect())
     }
 }

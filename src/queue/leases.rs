@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::ActiveJob;
 use super::settle::Settler;
 use crate::causes::warn_of;
 use crate::error::{Code, Result};
@@ -24,7 +25,14 @@ pub struct Leases {
     /// How long a lease lasts without renewal.
     pub duration: Duration,
     stop: CancellationToken,
-    held: Arc<Mutex<HashMap<(Uuid, Uuid), CancellationToken>>>,
+    held: Arc<Mutex<HashMap<(Uuid, Uuid), Held>>>,
+}
+
+/// How who works under a lease is told to give up.
+#[derive(Debug)]
+struct Held {
+    stop: CancellationToken,
+    lost: CancellationToken,
 }
 
 impl Leases {
@@ -33,11 +41,12 @@ impl Leases {
         Self { holder: Uuid::now_v7(), duration, stop, held: Arc::default() }
     }
 
-    /// Notes a job taken; the token is cancelled when the lease is lost or the process stops.
-    pub(super) fn watch(&self, job: &job::Model) -> CancellationToken {
-        let token = self.stop.child_token();
-        self.lock().insert((job.id, job.lease_token.unwrap_or_default()), token.clone());
-        token
+    /// Notes a job taken, to be told when its lease is lost or the process stops.
+    pub(super) fn watch(&self, row: job::Model) -> ActiveJob {
+        let (stop, lost) = (self.stop.child_token(), CancellationToken::new());
+        let held = Held { stop: stop.clone(), lost: lost.clone() };
+        self.lock().insert((row.id, row.lease_token.unwrap_or_default()), held);
+        ActiveJob { row, stop, lost }
     }
 
     /// Notes a job settled.
@@ -80,13 +89,14 @@ impl Leases {
     fn cancel_lost(&self, asked: &[(Uuid, Uuid)], kept: &[(Uuid, Uuid)]) {
         let held = self.lock();
         for lease in asked.iter().filter(|lease| !kept.contains(lease)) {
-            if let Some(token) = held.get(lease) {
-                token.cancel();
+            if let Some(Held { stop, lost }) = held.get(lease) {
+                lost.cancel();
+                stop.cancel();
             }
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(Uuid, Uuid), CancellationToken>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(Uuid, Uuid), Held>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

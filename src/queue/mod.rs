@@ -113,12 +113,20 @@ pub struct ActiveJob {
     pub row: job::Model,
     /// Cancelled when the process stops or the lease is lost: give up at the next step.
     pub stop: CancellationToken,
+    /// Cancelled when the lease is lost alone: nothing that is still made can be kept.
+    pub lost: CancellationToken,
 }
 
 impl ActiveJob {
     /// Between two steps: an error where the work should be given up.
     pub fn check(&self) -> Result<()> {
         if self.stop.is_cancelled() { Err(Error::interrupted()) } else { Ok(()) }
+    }
+
+    /// Does work that is dropped at once where the lease is lost, as when the job is cancelled. A process that stops lets
+    /// it end within its grace: what a provider is paid for is kept, and not asked for again.
+    pub async fn unless_lost<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        self.lost.run_until_cancelled(work).await.unwrap_or_else(|| Err(Error::lease_lost()))
     }
 }
 

@@ -105,24 +105,35 @@ impl Field {
     fn is_special(&self, item: &str) -> Result<bool, String> {
         if self.name == DAY_OF_MONTH {
             let near = item.strip_suffix('W').filter(|day| *day != "L");
-            return Ok(matches!(item, "?" | "L" | "LW") || near.map(|day| self.value(day)).transpose()?.is_some());
+            return Ok(matches!(item, "?" | "L" | "LW") || near.map(|day| self.day(day, "15W")).transpose()?.is_some());
         }
         if self.name != DAY_OF_WEEK || item == "?" {
             return Ok(item == "?" && self.name == DAY_OF_WEEK);
         }
         if let Some((day, nth)) = item.split_once('#') {
             let is_nth = number(nth).is_some_and(|nth| (1..=5).contains(&nth));
-            self.value(day)?;
+            self.day(day, "1#2")?;
             return if is_nth { Ok(true) } else { Err(format!("1 to 5 behind `#` in the {}", self.place(item))) };
         }
-        Ok(item.strip_suffix('L').map(|day| self.value(day)).transpose()?.is_some())
+        Ok(item.strip_suffix('L').map(|day| self.day(day, "5L")).transpose()?.is_some())
+    }
+
+    /// The day that `L`, `W` and `#` belong to, as in `example`.
+    fn day(&self, text: &str, example: &str) -> Result<u16, String> {
+        let mark = example.trim_matches(|c: char| c.is_ascii_digit());
+        if text.is_empty() {
+            return Err(format!("a day before `{mark}` in the {}, such as `{example}`", self.name));
+        }
+        self.value(text)
     }
 
     /// The field with what stands in it, for the end of a sentence.
     fn place(&self, text: &str) -> String {
         let shown: String = text.chars().filter(|c| !c.is_control()).take(SHOWN).collect();
-        let what = if shown.is_empty() { "nothing".to_owned() } else { format!("`{shown}`") };
-        format!("{}, not {what}", self.name)
+        if shown.is_empty() {
+            return format!("{}, where one is missing", self.name);
+        }
+        format!("{}, not `{shown}`", self.name)
     }
 }
 

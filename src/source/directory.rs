@@ -14,6 +14,9 @@ use walkdir::{DirEntry, WalkDir};
 use super::Fetched;
 use super::fault::{FetchFault, FetchFaultKind};
 
+/// Files that are not wanted and told by name; the others are counted.
+const UNWANTED_TOLD: usize = 100;
+
 /// The directories under which a source may lie; without any, none may.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Roots(Vec<PathBuf>);
@@ -34,6 +37,8 @@ pub struct Listing {
     pub files: Vec<PathBuf>,
     /// How many files were not wanted; hidden ones and links are not counted.
     pub unwanted: usize,
+    /// The first of those that the walk came by, sorted.
+    pub unwanted_files: Vec<PathBuf>,
     /// Directories in it that could not be looked at, so that `files` may lack some.
     pub unreadable: Vec<FetchFault>,
 }
@@ -74,6 +79,15 @@ impl Roots {
     }
 }
 
+impl Listing {
+    fn leave_out(&mut self, file: PathBuf) {
+        self.unwanted += 1;
+        if self.unwanted_files.len() < UNWANTED_TOLD {
+            self.unwanted_files.push(file);
+        }
+    }
+}
+
 impl Directory {
     /// Every file in it and in its directories that is `wanted`, without hidden ones and without following links.
     ///
@@ -86,7 +100,7 @@ impl Directory {
         for entry in walk.filter_entry(|entry| !is_hidden(entry)) {
             match entry {
                 Ok(entry) if !entry.file_type().is_file() => {}
-                Ok(entry) if !wanted(entry.path()) => listing.unwanted += 1,
+                Ok(entry) if !wanted(entry.path()) => listing.leave_out(entry.into_path()),
                 Ok(_) if listing.files.len() >= limit => {
                     let message = format!("{} has more than {limit} files", self.path.display());
                     return Err(FetchFault::new(FetchFaultKind::TooMany, message));
@@ -99,6 +113,7 @@ impl Directory {
             }
         }
         listing.files.sort_unstable();
+        listing.unwanted_files.sort_unstable();
         Ok(listing)
     }
 

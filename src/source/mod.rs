@@ -17,7 +17,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::url::Fetcher;
+pub use self::url::{Fetcher, shown};
 pub use directory::{Directory, Listing, Roots};
 pub use fault::{FetchFault, FetchFaultKind};
 pub use reach::Reach;

@@ -143,8 +143,8 @@ fn name(url: &Url) -> String {
     parts.find(|part| !part.is_empty()).unwrap_or_default().to_owned()
 }
 
-/// The URL as messages show it.
-fn shown(url: &Url) -> String {
+/// The URL as messages show it: neither with its query nor its fragment, in which tokens stand.
+pub fn shown(url: &Url) -> String {
     let mut url = url.clone();
     url.set_query(None);
     url.set_fragment(None);

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, Statement, TransactionTrait,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, RuntimeErr, Statement,
+    TransactionTrait,
 };
 use sqlx::{Connection, PgConnection};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -43,6 +44,17 @@ pub enum ConnectError {
         /// Its version.
         found: String,
     },
+    /// Something is stored that the schema of before cannot hold.
+    #[error(
+        "could not undo {migration}, and left it as it is: what is stored does not fit the schema before it ({found}); \
+        delete that, and give the same command again"
+    )]
+    NotUndone {
+        /// The migration.
+        migration: String,
+        /// What the server found.
+        found: String,
+    },
     /// A statement failed.
     #[error("could not {doing}: {cause}")]
     Failed {
@@ -76,29 +88,48 @@ impl Store {
         Ok(Self { db, bell: Bell::default(), subscriptions })
     }
 
-    /// Brings the schema up to date. Several processes may call it at once: one migrates, the others wait.
-    pub async fn migrate(&self) -> Result<(), ConnectError> {
+    /// Brings the schema up to date. Several processes may call it at once: one migrates, the others wait. Gives how many
+    /// migrations were missing.
+    pub async fn migrate(&self) -> Result<usize, ConnectError> {
         self.migrate_alone("migrate the database", Migrator::up(&self.db, None)).await
     }
 
-    /// Undoes the last migrations.
-    pub async fn migrate_down(&self, steps: u32) -> Result<(), ConnectError> {
-        self.migrate_alone("migrate the database down", Migrator::down(&self.db, Some(steps))).await
+    /// Undoes the last migrations; gives how many.
+    pub async fn migrate_down(&self, steps: u32) -> Result<usize, ConnectError> {
+        let undone = self.migrate_alone("migrate the database down", Migrator::down(&self.db, Some(steps))).await;
+        match undone {
+            Err(ConnectError::Failed { cause, .. }) if let Some(found) = does_not_fit(&cause) => {
+                let last = self.applied().await?.pop().unwrap_or_default();
+                Err(ConnectError::NotUndone { migration: last, found })
+            }
+            undone => undone,
+        }
     }
 
-    /// Holds the lock while the work runs on another connection.
+    /// The migrations that are applied, in order.
+    async fn applied(&self) -> Result<Vec<String>, ConnectError> {
+        let applied = Migrator::get_applied_migrations_read_only(&self.db).await;
+        let applied =
+            applied.map_err(|cause| ConnectError::Failed { doing: "read which migrations are applied", cause })?;
+        Ok(applied.iter().map(|migration| migration.name().to_owned()).collect())
+    }
+
+    /// Holds the lock while the work runs on another connection. Gives by how many migrations the schema has changed.
     async fn migrate_alone(
         &self,
         doing: &'static str,
         work: impl Future<Output = Result<(), sea_orm::DbErr>>,
-    ) -> Result<(), ConnectError> {
+    ) -> Result<usize, ConnectError> {
         let failed = |doing| move |cause| ConnectError::Failed { doing, cause };
         let lock = self.db.begin().await.map_err(failed("begin the migration"))?;
         lock.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
             .await
             .map_err(failed("wait for another process's migration"))?;
+        let before = self.applied().await?.len();
         work.await.map_err(failed(doing))?;
-        lock.commit().await.map_err(failed("end the migration"))
+        let after = self.applied().await?.len();
+        lock.commit().await.map_err(failed("end the migration"))?;
+        Ok(before.abs_diff(after))
     }
 
     /// The version of pgvector in this database; `None` where it is not installed.
@@ -121,7 +152,8 @@ pub struct Share(Arc<Semaphore>);
 pub type Turn<'a> = SemaphorePermit<'a>;
 
 impl Share {
-    fn new(connections: u32) -> Self {
+    /// Of so many connections.
+    pub fn new(connections: u32) -> Self {
         Self(Arc::new(Semaphore::new(connections as usize)))
     }
 
@@ -129,6 +161,17 @@ impl Share {
     pub async fn turn(&self) -> Turn<'_> {
         self.0.acquire().await.expect("nobody closes it")
     }
+}
+
+/// What the server says of rows that do not fit a schema: one of its limits (SQLSTATE class 54), such as the size of an
+/// index's row, or a constraint (23). None for other faults.
+fn does_not_fit(error: &DbErr) -> Option<String> {
+    let (DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) = error else {
+        return None;
+    };
+    let told = cause.as_database_error()?;
+    let code = told.code()?;
+    ["23", "54"].iter().any(|class| code.starts_with(class)).then(|| told.message().to_owned())
 }
 
 async fn connect_with_backoff(config: &DatabaseSettings, url: &str) -> Result<DatabaseConnection, ConnectError> {

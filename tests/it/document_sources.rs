@@ -15,7 +15,7 @@ use crate::support::database::{TestDatabase, settings};
 const LONGEST: usize = 2_048;
 
 /// The longest URI in a script of three bytes a character, which no compression makes short.
-fn longest(seed: u64) -> String {
+pub fn longest(seed: u64) -> String {
     let mut rng = StdRng::seed_from_u64(seed);
     let character = |_| char::from_u32(rng.random_range(0x4e00..0x9fff)).expect("a character");
     (0..LONGEST).map(character).collect()

@@ -4,6 +4,12 @@ use migration::{Migrator, MigratorTrait};
 use vectorforge::store::Store;
 use vectorforge::store::connect::ConnectError;
 
+use serde_json::json;
+
+use crate::document_sources::longest;
+use crate::embedded_server::temporary_directory;
+use crate::process::{Running, vectorforge};
+use crate::support::TestApp;
 use crate::support::database::{TestDatabase, settings};
 
 async fn connect(url: &str) -> Result<Store, ConnectError> {
@@ -83,4 +89,44 @@ async fn a_database_without_pgvector_that_may_not_get_it_is_refused_with_the_sen
     let store = connect(&read_only(&with)).await.expect("it is there, so nothing is to be created");
     let version = store.pgvector_version().await.expect("answers");
     assert!(version.is_some_and(|version| version.starts_with("0.")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn migrating_tells_how_many_steps_it_went() {
+    let database = TestDatabase::create().await;
+    let (dir, all) = (temporary_directory(), Migrator::migrations().len());
+    for (arguments, sentence) in [
+        (&["migrate", "down", "3"][..], "undid 3 migrations".to_owned()),
+        (&["migrate", "up"], "applied 3 migrations: the schema is up to date".to_owned()),
+        (&["migrate", "up"], "nothing to migrate: the schema is up to date".to_owned()),
+        (&["migrate", "down"], "undid 1 migration".to_owned()),
+        (&["migrate", "down", "999"], format!("undid {} migrations of 999: no more were applied", all - 1)),
+        (&["migrate", "down", "999"], "nothing to undo: no migration is applied".to_owned()),
+    ] {
+        let mut command = vectorforge(dir.path(), arguments);
+        command.env("DATABASE_URL", &database.url);
+        let (code, said) = Running::start(command, dir.path()).outcome().await;
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.lines().any(|line| line.ends_with(&sentence)), "no `{sentence}` in: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_that_cannot_be_undone_with_what_is_stored_says_so_in_one_sentence_and_stays() {
+    let app = TestApp::builder().without_workers().start().await;
+    let collection = app.collection("docs").await;
+    app.ingest(&collection, json!([{ "source": { "text": "words" }, "sourceUri": longest(1) }])).await;
+    let before = schema(&app.database).await;
+    let dir = temporary_directory();
+    let mut command = vectorforge(dir.path(), &["migrate", "down", "999"]);
+    command.env("DATABASE_URL", &app.database.url);
+    let (code, said) = Running::start(command, dir.path()).outcome().await;
+    assert_eq!(code, Some(1), "{said}");
+    let errors: Vec<_> = said.lines().filter(|line| line.contains("ERROR")).collect();
+    let begin = "could not undo m0026_document_sources, and left it as it is: what is stored does not fit the schema \
+        before it (index row size ";
+    let end = "delete that, and give the same command again";
+    assert!(matches!(errors[..], [error] if error.contains(begin) && error.ends_with(end)), "{said}");
+    assert!(!said.contains("CREATE UNIQUE INDEX"), "{said}");
+    assert_eq!(schema(&app.database).await, before);
 }

@@ -1,8 +1,9 @@
 //! What the commands print, where nobody reads it or it cannot be written.
 
 use std::fs::File;
+use std::io::Read;
 use std::path::Path;
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::json;
 
@@ -65,6 +66,71 @@ async fn a_command_whose_reader_has_gone_ends_quietly_and_one_that_cannot_write_
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
         let last = said.lines().last().expect("a last word");
         assert_eq!(last, "error: cannot write to standard output: No space left on device (os error 28)");
+    }
+}
+
+/// The same command with its standard output closed, as the shell does it.
+fn closed(command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "exec \"$0\" \"$@\" >&-"]).arg(command.get_program()).args(command.get_args()).env_clear();
+    shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?)))).stdin(Stdio::null());
+    shell.current_dir(command.get_current_dir().expect("one of its own"));
+    shell
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_without_any_standard_output_says_so_and_fails() {
+    let app = TestApp::start().await;
+    let collection = app.collection("docs").await;
+    app.ingest_to_end(&collection, json!([{ "source": { "text": "some words" } }])).await;
+    let (dir, address) = (temporary_directory(), format!("http://{}", app.address));
+    let file = dir.path().join("a.md");
+    std::fs::write(&file, "more words").expect("a file");
+    for arguments in commands(&address, file.to_str().expect("UTF-8")) {
+        let mut command = closed(&vectorforge(dir.path(), &arguments));
+        let output = tokio::task::spawn_blocking(move || command.output()).await.expect("no panic");
+        let output = output.expect("the program runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
+        let last = said.lines().last().expect("a last word");
+        assert_eq!(last, "error: cannot write to standard output: Bad file descriptor (os error 9)");
+        // Where nobody wants it, it is there all the same.
+        let wanted = run(dir.path(), &arguments, Stdio::null(), Stdio::null()).await;
+        assert!(wanted.status.success(), "{arguments:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_that_failed_is_told_once_where_all_is_read_in_one_place() {
+    let app = TestApp::start().await;
+    app.collection("docs").await;
+    let (dir, address) = (temporary_directory(), format!("http://{}", app.address));
+    let folder = dir.path().join("folder");
+    std::fs::create_dir(&folder).expect("a directory");
+    // Refused here, refused at the door, and failed by a job.
+    for (name, content) in [("a.md", "%PDF-1.7\n"), ("b.md", " "), ("c.html", "<p><br></p>"), ("d.md", "words")] {
+        std::fs::write(folder.join(name), content).expect("a file");
+    }
+    let arguments = ["ingest", folder.to_str().expect("UTF-8"), "--collection", "docs", "--url", &address];
+    let (mut reader, writer) = std::io::pipe().expect("a pipe");
+    let mut command = vectorforge(dir.path(), &arguments);
+    command.stdout(writer.try_clone().expect("a pipe")).stderr(writer);
+    let mut child = command.spawn().expect("the program runs");
+    drop(command);
+    let reading = move || {
+        let mut said = String::new();
+        reader.read_to_string(&mut said).map(|_| said)
+    };
+    let said = tokio::task::spawn_blocking(reading).await.expect("no panic").expect("UTF-8");
+    assert_eq!(child.wait().expect("our child").code(), Some(1), "{said}");
+    assert!(said.contains("failed     3\n"), "{said}");
+    // Apart, the summary names them too.
+    let apart = run(dir.path(), &arguments, Stdio::piped(), Stdio::piped()).await;
+    let summary = String::from_utf8(apart.stdout).expect("UTF-8");
+    for name in ["a.md", "b.md", "c.html"] {
+        let times =
+            |said: &str| said.lines().filter(|line| line.starts_with("failed: ") && line.contains(name)).count();
+        assert_eq!((times(&said), times(&summary)), (1, 1), "{name}: {said} {summary}");
     }
 }
 

@@ -20,12 +20,22 @@ use crate::support::until;
 const AN_HOUR: &str = "3600000";
 
 /// Stops a program that is not ready, and checks that it ended as well as any.
-async fn stop(mut program: Running, signal: Signal) {
+async fn stop(program: Running, signal: Signal) {
     program.signal(signal);
-    let status = program.ended().await;
-    let said = program.log();
-    assert_eq!(status.code(), Some(0), "{said}");
+    let (code, said) = program.outcome().await;
+    assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("stopping before the work was done") && !said.contains("ERROR"), "{said}");
+}
+
+/// Stops a command that has something to do, and checks that it does not claim to have done it.
+async fn interrupt(program: Running, signal: Signal) {
+    let (number, name) = if signal == Signal::INT { (130, "SIGINT") } else { (143, "SIGTERM") };
+    program.signal(signal);
+    let (code, said) = program.outcome().await;
+    assert_eq!(code, Some(number), "{said}");
+    let errors: Vec<_> = said.lines().filter(|line| line.contains("ERROR")).collect();
+    let sentence = format!("stopped by {name} before it was done: give the same command again");
+    assert!(matches!(errors[..], [error] if error.contains(&sentence)), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -38,12 +48,15 @@ async fn a_stop_is_obeyed_while_the_database_cannot_be_reached_or_does_not_answe
             let mut command = vectorforge(dir.path(), arguments);
             command.env("DATABASE_URL", url).env("VECTORFORGE_DATABASE__CONNECT_TIMEOUT_MS", AN_HOUR);
             let program = Running::start(command, dir.path());
-            if is_silent {
-                let _held = silent.accept().expect("it connects");
-                stop(program, Signal::INT).await;
+            let (_held, signal) = if is_silent {
+                (Some(silent.accept().expect("it connects")), Signal::INT)
             } else {
                 until("a failed attempt", async || program.log().contains("does not answer yet").then_some(())).await;
-                stop(program, Signal::TERM).await;
+                (None, Signal::TERM)
+            };
+            match arguments {
+                ["migrate", ..] => interrupt(program, signal).await,
+                _ => stop(program, signal).await,
             }
         }
     }
@@ -63,7 +76,10 @@ async fn a_stop_is_obeyed_while_another_process_migrates() {
         let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
         until("it to wait for its turn", async || (database.number(waiting).await > 0).then_some(())).await;
-        stop(program, Signal::TERM).await;
+        match arguments {
+            ["migrate", ..] => interrupt(program, Signal::TERM).await,
+            _ => stop(program, Signal::TERM).await,
+        }
         // What waited in the server ends with the lock it waits for.
         let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
             WHERE datname = current_database() AND wait_event = 'advisory'";

@@ -2,6 +2,7 @@
 //! as it listens.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 
 use serde_json::{Value as Json, json};
 use vectorforge::process;
@@ -81,6 +82,44 @@ async fn a_process_that_stops_gives_the_job_back_and_stops_its_thread() {
     let waiting = "SELECT count(*) FROM jobs WHERE state = 'PENDING' AND lease_holder IS NULL";
     assert_eq!(database.number(waiting).await, 1);
     assert_ends(&holder).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_stops_waits_for_the_batch_that_is_embedded_and_keeps_its_vectors() {
+    let embedder = Arc::new(WordEmbedder::default());
+    let builder = || TestApp::builder().embedder(embedder.clone()).set("embedding.batch_size", 2);
+    let app = builder().set("http.shutdown_grace_ms", 3_600_000).start().await;
+    let words = json!({ "name": "docs", "chunking": { "size": 4, "overlap": 0 } });
+    let collection = app.collection_with(words).await;
+    embedder.gate.shut();
+    app.ingest(&collection, json!([{ "source": { "text": "one ".repeat(4 * 6) } }])).await;
+    until("a batch to be embedded", async || (embedder.calls.load(SeqCst) == 1).then_some(())).await;
+    let address = app.address.clone();
+    let stopped = tokio::spawn(app.shut_down());
+    until("it to stop", async || tokio::net::TcpStream::connect(&address).await.is_err().then_some(())).await;
+    embedder.gate.open();
+    let database = stopped.await.expect("no panic");
+    assert_eq!(database.number("SELECT count(*) FROM embeddings").await, 2, "the batch under way");
+    let waiting = "SELECT count(*) FROM jobs WHERE state = 'PENDING' AND lease_holder IS NULL";
+    assert_eq!(database.number(waiting).await, 1);
+
+    let app = builder().database(database).start().await;
+    app.drain().await;
+    assert_eq!(app.database.number("SELECT count(*) FROM embeddings").await, 6);
+    assert_eq!(embedder.calls.load(SeqCst), 3, "no chunk is embedded twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_whose_grace_is_over_gives_up_the_batch_that_is_embedded() {
+    let embedder = Arc::new(WordEmbedder::default());
+    let app = TestApp::builder().embedder(embedder.clone()).set("http.shutdown_grace_ms", 1).start().await;
+    let collection = app.collection("docs").await;
+    embedder.gate.shut();
+    app.ingest(&collection, json!([{ "source": { "text": "words" } }])).await;
+    until("a batch to be embedded", async || (embedder.calls.load(SeqCst) == 1).then_some(())).await;
+    let database = app.shut_down().await;
+    let waiting = "SELECT count(*) FROM jobs WHERE state = 'PENDING' AND lease_holder IS NULL";
+    assert_eq!(database.number(waiting).await, 1);
 }
 
 #[test]

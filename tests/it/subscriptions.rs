@@ -148,6 +148,29 @@ async fn the_statements_of_an_event_do_not_grow_with_those_who_follow_its_run() 
 }
 
 #[tokio::test]
+async fn the_fields_of_an_event_share_a_statement_also_of_one_who_catches_up() {
+    const EVENTS: usize = 30;
+    let siblings = "subscription($run: ID!) { ingestProgress(runId: $run) { kind
+        a: document { title } b: document { title sourceUri } c: document { title } } }";
+    let builder = TestApp::builder().set("database.statement_log", true).set("database.slow_statement_ms", NEVER);
+    let (app, run) = with_run(builder, 1).await;
+    append(&app, &run, EVENTS, "DOCUMENT_STARTED").await;
+    let mut socket = app.websocket().await;
+    let watch = Watch::this_thread();
+    socket.subscribe("0", siblings, json!({ "run": run })).await;
+    assert_eq!(socket.next().await.expect("the first event")["type"], "next");
+    for _ in 0..EVENTS {
+        let message = socket.next().await.expect("an event");
+        let event = &message["payload"]["data"]["ingestProgress"];
+        let titles = ["a", "b", "c"].map(|document| event[document]["title"].clone());
+        assert_eq!(titles, ["a title"; 3], "{message}");
+    }
+    let statements = watch.take_statements();
+    let count = |part: &str| statements.iter().filter(|statement| statement.contains(part)).count();
+    assert!((1..=EVENTS).contains(&count("FROM \\\"documents\\\"")), "{statements:#?}");
+}
+
+#[tokio::test]
 async fn a_queue_is_read_once_for_all_who_follow_it() {
     let builder = TestApp::builder().set("database.statement_log", true).set("database.slow_statement_ms", NEVER);
     let builder = builder.set("events.queue_interval_ms", 1);

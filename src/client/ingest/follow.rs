@@ -150,7 +150,7 @@ async fn subscribe(socket: &mut Socket, run: &OpenRun) -> Result<(), SocketError
 
 /// A server that cannot read events just now may be able to in a moment.
 fn refused(refusal: Refusal) -> SocketError {
-    if refusal.has_code("UNAVAILABLE") || refusal.has_code("TIMEOUT") {
+    if refusal.is_passing() || refusal.has_code("TIMEOUT") {
         SocketError::Dropped(refusal.to_string())
     } else {
         SocketError::Fatal(ClientError::Refused(refusal))

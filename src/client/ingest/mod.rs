@@ -33,7 +33,7 @@ use super::error::ClientError;
 use super::retry::Retry;
 use super::server::Server;
 use super::{ServerOptions, collection};
-use crate::output::print;
+use crate::output::{goes_where_errors_go, print};
 
 /// Most runs that are worked on at once: keeps the server's workers fed, and the queue fair to other clients.
 const OPEN_RUNS: usize = 4;
@@ -84,7 +84,8 @@ impl Manner {
 /// Where a path is not there, nothing can be sent, the server cannot be asked or followed, or on Ctrl-C. Documents that
 /// fail are no error: the summary tells them.
 pub async fn ingest(options: IngestOptions) -> Result<Summary, ClientError> {
-    let ingested = ingest_until(options, Manner::DEFAULT, interrupt()).await?;
+    let mut ingested = ingest_until(options, Manner::DEFAULT, interrupt()).await?;
+    ingested.summary.are_failures_told = goes_where_errors_go();
     let printed = print(&ingested.summary);
     ingested.end?;
     printed?;

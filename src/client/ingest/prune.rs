@@ -11,12 +11,9 @@ use tokio::sync::mpsc;
 use url::Url;
 
 use super::news::News;
-use crate::client::collection::PageInfo;
 use crate::client::error::ClientError;
+use crate::client::page::{PAGE, Page};
 use crate::client::server::Server;
-
-/// Documents looked at together: what a server gives by default.
-const PAGE: usize = 100;
 
 const DOCUMENTS: &str = "query($id: ID!, $prefix: String!, $first: Int!, $after: String) { collection(id: $id) {
     documents(first: $first, after: $after, sourceUriPrefix: $prefix) {
@@ -42,19 +39,7 @@ struct Data {
 
 #[derive(Deserialize)]
 struct Collection {
-    documents: Page,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Page {
-    edges: Vec<Edge>,
-    page_info: PageInfo,
-}
-
-#[derive(Deserialize)]
-struct Edge {
-    node: Document,
+    documents: Page<Document>,
 }
 
 #[derive(Deserialize)]
@@ -80,13 +65,14 @@ impl Pruner {
         loop {
             let variables = json!({ "id": self.collection, "prefix": prefix.as_str(), "first": PAGE, "after": after });
             let data: Data = self.server.ask(DOCUMENTS, variables).await?;
-            let Some(Collection { documents: Page { edges, page_info } }) = data.collection else { return Ok(()) };
-            for Edge { node } in edges {
-                if node.source_uri.is_some_and(|uri| is_gone(&uri, folder)) {
-                    self.delete(&node.id).await?;
+            let Some(Collection { documents }) = data.collection else { return Ok(()) };
+            let (documents, next) = documents.open();
+            for document in documents {
+                if document.source_uri.is_some_and(|uri| is_gone(&uri, folder)) {
+                    self.delete(&document.id).await?;
                 }
             }
-            after = page_info.end_cursor.filter(|_| page_info.has_next_page);
+            after = next;
             if after.is_none() {
                 return Ok(());
             }

@@ -17,6 +17,7 @@ pub(super) async fn report(
     started: Instant,
 ) {
     progress.begin(summary);
+    summary.failures.iter().for_each(|failure| progress.say(&format!("failed: {failure}")));
     while let Some(news) = told.recv().await {
         summary.elapsed = started.elapsed();
         let is_milestone = matches!(&news, News::Event { event, .. } if is_end(&event.run.state));

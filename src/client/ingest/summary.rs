@@ -92,6 +92,8 @@ pub struct Summary {
     pub(super) is_pruned: Option<bool>,
     /// Why documents failed, in the order it was told.
     pub failures: Vec<Failure>,
+    /// Whether who reads the summary has read them already.
+    pub(super) are_failures_told: bool,
     /// From the first look to the last event.
     pub elapsed: Duration,
     /// Failures that no run counts.
@@ -235,6 +237,9 @@ impl fmt::Display for Summary {
         for (name, value) in lines.into_iter().chain(pruned) {
             writeln!(f, "{name:<10} {value}")?;
         }
+        if self.are_failures_told {
+            return Ok(());
+        }
         for failure in self.failures.iter().take(FAILURES_SHOWN) {
             writeln!(f, "failed: {failure}")?;
         }
@@ -259,6 +264,14 @@ mod tests {
         let shown = Summary::new(5, Skipped::default(), failures).to_string();
         assert_eq!(shown.matches("failed: ").count(), FAILURES_SHOWN);
         assert!(shown.ends_with("failed: 19.md: cannot be read\nand 3 more\n"), "{shown}");
+    }
+
+    #[test]
+    fn failures_that_were_told_are_counted_only() {
+        let failures = (0..3).map(failure).collect();
+        let summary = Summary { are_failures_told: true, ..Summary::new(5, Skipped::default(), failures) };
+        let shown = summary.to_string();
+        assert!(shown.contains("failed     3\n") && !shown.contains("failed: "), "{shown}");
     }
 
     #[test]

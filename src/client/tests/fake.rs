@@ -35,8 +35,10 @@ pub struct State {
     pub drop_after: Option<usize>,
     /// Every socket drops at once.
     pub drop_always: bool,
-    /// This many ingest operations are answered with UNAVAILABLE.
-    pub unavailable: usize,
+    /// This many ingest operations are refused.
+    pub refusals: usize,
+    /// With which code and message.
+    pub refusal: (&'static str, &'static str),
     /// More documents than this are too many.
     pub documents_limit: Option<usize>,
     events: HashMap<String, Vec<Json>>,
@@ -91,9 +93,9 @@ impl Fake {
     fn ingest(&self, input: &Json) -> Json {
         let documents = input["documents"].as_array().unwrap();
         let mut state = self.state();
-        if state.unavailable > 0 {
-            state.unavailable -= 1;
-            return error("UNAVAILABLE", "input", "could not read; try again later");
+        if state.refusals > 0 {
+            state.refusals -= 1;
+            return error(state.refusal.0, "input", state.refusal.1);
         }
         if state.documents_limit.is_some_and(|limit| documents.len() > limit) {
             return error("PAYLOAD_TOO_LARGE", "input.documents", "too many");

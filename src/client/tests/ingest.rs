@@ -18,6 +18,9 @@ const QUICK: Manner = Manner {
     retry: Retry { attempts: 3, base: Duration::from_millis(1), max: Duration::from_millis(1) },
 };
 
+const UNAVAILABLE: (&str, &str) = ("UNAVAILABLE", "could not read; try again later");
+const STORAGE_FULL: (&str, &str) = ("STORAGE_FULL", "the disk is full");
+
 fn batches_of(documents: usize) -> Manner {
     let mut manner = QUICK;
     manner.limits.documents = documents;
@@ -171,20 +174,29 @@ async fn no_more_than_four_runs_are_open_at_once() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_unavailable_for_a_moment_is_asked_again() {
-    let fake = Fake::start().await;
-    fake.state().unavailable = 2;
-    let folder = folder(&[("a.md", "A")]);
-    assert!(ingest(&fake, &folder).await.is_success());
+async fn a_server_that_is_unavailable_or_has_no_room_for_a_moment_is_asked_again() {
+    for refusal in [UNAVAILABLE, STORAGE_FULL] {
+        let fake = Fake::start().await;
+        (fake.state().refusals, fake.state().refusal) = (2, refusal);
+        let folder = folder(&[("a.md", "A")]);
+        assert!(ingest(&fake, &folder).await.is_success());
+        assert_eq!(fake.state().refusals, 0);
+    }
 }
 
 #[tokio::test]
 async fn a_server_that_stays_unavailable_is_an_error_with_its_code() {
-    let fake = Fake::start().await;
-    fake.state().unavailable = usize::MAX;
-    let folder = folder(&[("a.md", "A")]);
-    let error = ingest_with(&fake, &folder, QUICK).await.unwrap().end.unwrap_err();
-    assert_eq!(error.to_string(), "the server answers: could not read; try again later (UNAVAILABLE)");
+    for (refusal, sentence) in [
+        (UNAVAILABLE, "the server answers: could not read; try again later (UNAVAILABLE)"),
+        (STORAGE_FULL, "the server answers: the disk is full (STORAGE_FULL)"),
+    ] {
+        let fake = Fake::start().await;
+        (fake.state().refusals, fake.state().refusal) = (usize::MAX, refusal);
+        let folder = folder(&[("a.md", "A")]);
+        let error = ingest_with(&fake, &folder, QUICK).await.unwrap().end.unwrap_err();
+        assert_eq!(error.to_string(), sentence);
+        assert_eq!(fake.state().refusals, usize::MAX - 4, "the first try and three more");
+    }
 }
 
 #[tokio::test]

@@ -46,6 +46,9 @@ const LIST: &str = "list";
 /// Reads it and hands it over. Its result is the [`Report`].
 pub const SUBMIT: &str = "submit";
 
+/// A directory as who made the schedule gave it, for errors.
+const DIRECTORY_FIELD: &str = "source.directory";
+
 /// Pages fetched at once: no more than a browser asks of one server.
 const FETCHES_AT_ONCE: usize = 4;
 /// Files of a listing up to which it is kept as the step's result; a longer one is made again.
@@ -96,6 +99,9 @@ struct Listed {
     files: Option<Vec<PathBuf>>,
     /// Directories that could not be looked at.
     failures: Vec<Failure>,
+    /// Where no file is wanted: the first that are there.
+    #[serde(default)]
+    unwanted_files: Vec<String>,
 }
 
 /// Runs such jobs.
@@ -127,14 +133,21 @@ impl IngestSource {
             Source::Directory { path } => path,
         };
         let (settings, shown) = (&self.app.config.source, path.display().to_string());
-        let (field, most) = ("job.payload.source.path", settings.documents_limit);
-        let directory = open(settings, field, path.clone()).await?;
+        let most = settings.documents_limit;
+        let directory = open(settings, DIRECTORY_FIELD, path.clone()).await?;
         let wanted = |path: &std::path::Path| ContentType::from_path(path).is_some();
         let listing = blocking(move || directory.list(wanted, most)).await?;
-        let listing = listing.map_err(|fault| refusal(field, &shown, &fault))?;
+        let listing = listing.map_err(|fault| refusal(DIRECTORY_FIELD, &shown, &fault))?;
         let failures =
             listing.unreadable.iter().take(FAILURES_TOLD).map(|fault| Failure::of_fault(&shown, fault)).collect();
-        Ok(Listed { found: listing.files.len(), unwanted: listing.unwanted, files: Some(listing.files), failures })
+        let told = if listing.files.is_empty() { &listing.unwanted_files[..] } else { &[] };
+        Ok(Listed {
+            found: listing.files.len(),
+            unwanted_files: told.iter().map(|file| file.display().to_string()).collect(),
+            unwanted: listing.unwanted,
+            files: Some(listing.files),
+            failures,
+        })
     }
 
     async fn submit(&self, job: &ActiveJob, payload: Payload) -> Result<StepEnd> {
@@ -156,7 +169,10 @@ impl IngestSource {
                 listed.failures.into_iter().for_each(|failure| taken.report.fail(failure));
                 let files = listed.files.unwrap_or_default();
                 taken.report.found = files.len();
-                let directory = open(&self.app.config.source, "job.payload.source.path", path).await?;
+                if files.is_empty() {
+                    taken.report.fail_unwanted(listed.unwanted_files, listed.unwanted);
+                }
+                let directory = open(&self.app.config.source, DIRECTORY_FIELD, path).await?;
                 taken.all(self.files(directory.clone(), files)).await?;
                 if payload.prune && is_whole {
                     self.prune(&mut taken.report, &pruner, &directory).await?;
@@ -256,7 +272,10 @@ impl Handler for IngestSource {
         }
         let listed = job.stop.run_until_cancelled(self.list(&payload.source)).await;
         let mut listed = listed.ok_or_else(Error::interrupted)??;
-        listed.files = listed.files.filter(|files| files.len() <= LISTING_KEPT);
+        // A name that is no text cannot be kept either.
+        let is_kept =
+            |files: &Vec<PathBuf>| files.len() <= LISTING_KEPT && files.iter().all(|file| file.to_str().is_some());
+        listed.files = listed.files.filter(is_kept);
         Ok(StepEnd::Done(serde_json::to_value(listed).expect("a listing of UTF-8 paths is JSON")))
     }
 

@@ -2,12 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
+use url::Url;
 
 use crate::error::{Code, Error};
-use crate::source::{FetchFault, FetchFaultKind};
+use crate::ingest::submit::expected_types;
+use crate::source::{self, FetchFault, FetchFaultKind};
 
 /// Failures told one by one; the others are counted.
 pub const FAILURES_TOLD: usize = 1_000;
+
+/// Failures that an error names; the report names the others.
+const NAMED: usize = 4;
 
 /// What became of a source's documents.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -70,10 +75,25 @@ impl Report {
 
     /// What is missing, as an error; none where it is complete.
     pub(super) fn error(&self) -> Option<Error> {
-        let first = self.failures.first()?;
+        let (first, others) = self.failures.split_first()?;
         let (failed, of) = (self.failed, self.found.max(self.failed));
-        let what = format!("{failed} of {of} could not be taken in; the first: {} ({})", first.message, first.code);
-        Some(Error::source_incomplete(what))
+        let what = format!("{failed} of {of} could not be taken in; the first: {}", first.sentence());
+        let mut others: Vec<String> = others.iter().take(NAMED - 1).map(Failure::name).collect();
+        if failed > NAMED {
+            others.push(format!("{} more", failed - NAMED));
+        }
+        let others = match others.split_last() {
+            None => String::new(),
+            Some((last, [])) => format!("; and {last}"),
+            Some((last, others)) => format!("; and {} and {last}", others.join(", ")),
+        };
+        Some(Error::source_incomplete(what + &others))
+    }
+
+    /// A directory in which no file can be loaded: the first of its `count` files.
+    pub(super) fn fail_unwanted(&mut self, files: Vec<String>, count: usize) {
+        self.failed += count.saturating_sub(files.len());
+        files.into_iter().for_each(|file| self.fail(Failure::unwanted(file)));
     }
 
     pub(super) fn fail(&mut self, failure: Failure) {
@@ -103,6 +123,13 @@ impl Failure {
         Self { uri: uri.to_owned(), code: code.to_owned(), message: fault.message.clone() }
     }
 
+    /// A file that was not read, because nobody loads what its name promises.
+    fn unwanted(uri: String) -> Self {
+        let message = format!("got an extension that no loader knows, expected {}", expected_types());
+        let code = Code::UnsupportedContentType.as_str().to_owned();
+        Self { uri, code, message }
+    }
+
     /// Something that was read and cannot be loaded; the place in a batch means nothing to who named a source.
     pub(super) fn of_error(uri: String, error: Error) -> Self {
         let code = error.code.as_str().to_owned();
@@ -111,6 +138,19 @@ impl Failure {
             _ => error.message,
         };
         Self { uri, code, message }
+    }
+
+    /// What it is about and why.
+    fn sentence(&self) -> String {
+        let (name, Self { code, message, .. }) = (self.name(), self);
+        if message.contains(&name) { format!("{message} ({code})") } else { format!("{name}: {message} ({code})") }
+    }
+
+    /// The path of a file; of a URL neither query nor fragment, in which tokens stand.
+    fn name(&self) -> String {
+        let Ok(url) = Url::parse(&self.uri) else { return self.uri.clone() };
+        let path = url.to_file_path().ok().filter(|_| url.scheme() == "file");
+        path.map_or_else(|| source::shown(&url), |path| path.display().to_string())
     }
 }
 
@@ -149,5 +189,31 @@ mod tests {
         }
         assert_eq!((report.failed, report.failures.len()), (FAILURES_TOLD + 5, FAILURES_TOLD));
         assert!(report.error().expect("an error").message.contains("1005 of 1005"));
+    }
+
+    #[test]
+    fn an_error_names_the_first_failures_without_what_is_secret_in_them() {
+        let failure = |uri: &str, message: &str| Failure {
+            uri: uri.to_owned(),
+            code: "NOT_FOUND".to_owned(),
+            message: message.to_owned(),
+        };
+        let mut report = Report { found: 9, ..Report::default() };
+        let told = |report: &Report| report.error().expect("an error").message;
+        report.fail(failure("file:///srv/a%20b.md", "got no text, expected text"));
+        let first = "of 9 could not be taken in; the first: /srv/a b.md: got no text, expected text (NOT_FOUND)";
+        assert_eq!(told(&report), format!("1 {first}"));
+        report.fail(failure("https://a.org/b?token=secret#part", "https://a.org/b answers 404"));
+        assert_eq!(told(&report), format!("2 {first}; and https://a.org/b"));
+        report.fail(failure("/srv/c", "gone"));
+        assert_eq!(told(&report), format!("3 {first}; and https://a.org/b and /srv/c"));
+        for name in ["d", "e", "f"] {
+            report.fail(failure(name, "gone"));
+        }
+        assert_eq!(told(&report), format!("6 {first}; and https://a.org/b, /srv/c, d and 2 more"));
+
+        let mut other = Report::default();
+        other.fail(failure("https://a.org/b?token=secret", "https://a.org/b answers 404"));
+        assert_eq!(told(&other), "1 of 1 could not be taken in; the first: https://a.org/b answers 404 (NOT_FOUND)");
     }
 }

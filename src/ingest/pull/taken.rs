@@ -117,12 +117,14 @@ impl<'a> Taken<'a> {
         }
     }
 
-    /// Ends the step with its report; or keeps the report, and gives what makes the job try again or fail.
+    /// Ends the step with its report; or keeps the report, and gives what makes the job try again or fail. What passes
+    /// is tried again as long as attempts are left, and then it is missing as anything else.
     pub(super) async fn end(self) -> Result<StepEnd> {
         let (row, missing) = (&self.job.row, self.report.error());
         let is_failed = self.report.outcome() == report::Outcome::Failed;
         let tx = self.app.store.begin().await?;
-        let failed = self.passing().or(if is_failed { self.report.error() } else { None });
+        let passing = self.passing().filter(|error| self.is_tried_again(error));
+        let failed = passing.or(if is_failed { self.report.error() } else { None });
         if let Some(error) = failed {
             jobs::keep_result(&tx, row, SUBMIT, self.report.to_json()).await?;
             tx.commit().await.doing("keep what the source came to")?;
@@ -136,6 +138,12 @@ impl<'a> Taken<'a> {
         jobs::finish_step(&tx, row, SUBMIT, self.report.to_json(), None).await?;
         tx.commit().await.doing("end with the source")?;
         Ok(StepEnd::Stored)
+    }
+
+    /// Whether another attempt follows one that ends so: a server that says how long it wants to be left alone costs none.
+    fn is_tried_again(&self, error: &Error) -> bool {
+        let row = &self.job.row;
+        row.attempts < row.max_attempts || (row.provider.is_some() && error.retry_after.is_some())
     }
 
     /// What may be over when the job is tried again.

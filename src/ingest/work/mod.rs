@@ -259,7 +259,7 @@ impl<'a> Work<'a> {
         let settings: ChunkSettings = serde_json::from_value(collection.chunking)
             .map_err(|cause| Error::internal("read the collection's chunk settings", cause))?;
         let tokenizer = match &self.embedder {
-            Some(embedder) => Some(embedder.tokenizer().await?),
+            Some(embedder) => Some(self.job.unless_lost(embedder.tokenizer()).await?),
             None => None,
         };
         let (content, content_type) = (content.clone(), self.document.content_type.clone());
@@ -304,7 +304,7 @@ impl<'a> Work<'a> {
         body: Option<String>,
         title: Option<String>,
     ) -> Result<()> {
-        let batch = Batch::embed(rows, vectors, &self.space, self.embedder.as_deref()).await?;
+        let batch = self.embed(rows, vectors).await?;
         let count = i32::try_from(batch.chunks.len()).unwrap_or(i32::MAX);
         let started = Instant::now();
         let tx = self.app.store.begin().await?;
@@ -350,6 +350,11 @@ impl<'a> Work<'a> {
         Ok(StepEnd::Stored)
     }
 
+    /// Awaited also where the process stops: its vectors are kept.
+    async fn embed(&self, rows: Vec<chunk_row::Model>, brought: Option<&[u8]>) -> Result<Batch> {
+        self.job.unless_lost(Batch::embed(rows, brought, &self.space, self.embedder.as_deref())).await
+    }
+
     /// Embeds batch by batch what has no vector yet.
     async fn embed_rest(&self) -> Result<StepEnd> {
         let (total, mut done) = self.progress().await?;
@@ -365,7 +370,7 @@ impl<'a> Work<'a> {
             if rows.is_empty() {
                 return Ok(StepEnd::Done(json!({ "chunks": total })));
             }
-            let batch = Batch::embed(rows, brought.as_deref(), &self.space, self.embedder.as_deref()).await?;
+            let batch = self.embed(rows, brought.as_deref()).await?;
             done += u32::try_from(batch.chunks.len()).unwrap_or(u32::MAX);
             if !self.commit_batch(&batch, done, total).await? {
                 return Ok(StepEnd::JobEnded);

@@ -122,8 +122,11 @@ fn what_is_no_expression_is_refused_with_what_was_expected() {
         ("5-1 * * * *", "a range that rises in the minute, not `5-1`"),
         ("50-70 * * * *", "a number from 0 to 59 in the minute, not `70`"),
         ("a * * * *", "a number from 0 to 59 in the minute, not `A`"),
-        ("1,,2 * * * *", "a number from 0 to 59 in the minute, not nothing"),
-        (", * * * *", "a number from 0 to 59 in the minute, not nothing"),
+        ("1,,2 * * * *", "a number from 0 to 59 in the minute, where one is missing"),
+        (", * * * *", "a number from 0 to 59 in the minute, where one is missing"),
+        ("0 0 * * L", "a day before `L` in the day of week, such as `5L`"),
+        ("0 0 * * #2", "a day before `#` in the day of week, such as `1#2`"),
+        ("0 0 W * *", "a day before `W` in the day of month, such as `15W`"),
         (&"0,".repeat(300), "at most 512 bytes"),
     ] {
         assert_eq!(refused(expression), expected, "{expression}");

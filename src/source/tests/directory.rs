@@ -115,6 +115,7 @@ fn a_listing_has_the_wanted_files_in_order_and_no_hidden_ones_or_links() {
     let listing = disk.open().list(is_markdown, 3).unwrap();
     assert_eq!(listing.files, ["a.md", "b.md", "sub/c.md"].map(|file| disk.path("allowed").join(file)));
     assert_eq!((listing.unwanted, listing.unreadable.len()), (1, 0));
+    assert_eq!(listing.unwanted_files, [disk.path("allowed/picture.png")]);
 }
 
 #[test]

@@ -123,6 +123,26 @@ async fn a_new_document_is_cancelled_with_no_chunk_left_and_complete_after_a_ret
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_job_gives_its_worker_back_while_its_batch_is_still_embedded() {
+    for chunks in [1, 6] {
+        let (embedder, builder) = steered();
+        let app = builder.set("queue.workers", 1).start().await;
+        let collection = collection(&app).await;
+        embedder.gate.shut();
+        let jobs = job_ids(&app.ingest(&collection, json!([document("cancelled", chunks)])).await);
+        until_embedding(&embedder, 1).await;
+        assert_changed(&cancel(&app, &jobs).await, 1);
+        // There is one worker, and the batch never ends: whoever is embedded next has the worker it held.
+        let next = job_ids(&app.ingest(&collection, json!([document("next", 1)])).await);
+        until_embedding(&embedder, 2).await;
+        embedder.gate.open();
+        until_state(&app, &next[0], "SUCCEEDED").await;
+        assert_eq!(state(&app, &jobs[0]).await, "CANCELLED");
+        assert_eq!(app.database.number("SELECT count(*) FROM embeddings").await, 1, "{chunks} chunks");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_document_in_any_state_can_be_deleted_and_its_job_is_cancelled_first() {
     for wanted in ["PENDING", "RUNNING", "RETRYING", "SUCCEEDED", "CANCELLED", "DEAD"] {
         let (embedder, builder) = steered();

@@ -147,7 +147,7 @@ async fn a_worker_that_begins_after_its_lease_was_lost_leaves_an_ended_run_alone
     other.drain().await;
     let events = app.database.number("SELECT max(sequence) FROM run_events").await;
 
-    let stalled = ActiveJob { row: stalled[0].clone(), stop: CancellationToken::new() };
+    let stalled = ActiveJob { row: stalled[0].clone(), stop: CancellationToken::new(), lost: CancellationToken::new() };
     let error = IngestDocument::new(app.app.clone()).run(&stalled, "load").await.expect_err("the lease is lost");
     assert_eq!(error.code, Code::LeaseLost);
     assert_eq!(documents(&app.database).await, ["INDEXED 1"]);

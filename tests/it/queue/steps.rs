@@ -76,8 +76,12 @@ impl Handler for Scripted {
 
 /// An application with one job of a kind under way.
 async fn start(handler: impl Handler) -> (TestApp, Uuid) {
+    start_with(handler, MAX_ATTEMPTS).await
+}
+
+async fn start_with(handler: impl Handler, attempts: u32) -> (TestApp, Uuid) {
     let app = TestApp::builder().kinds(|own: Handlers, _: &Store| own.with(KIND, handler)).start().await;
-    let job = NewJob::new("ingest", KIND, (1, json!({})), MAX_ATTEMPTS, chrono::Utc::now());
+    let job = NewJob::new("ingest", KIND, (1, json!({})), attempts, chrono::Utc::now());
     let id = job.id;
     let tx = app.app.store.begin().await.expect("begins");
     enqueue(&tx, DEFAULT_TENANT, vec![job]).await.expect("enqueues");
@@ -159,14 +163,16 @@ async fn a_redrive_gives_an_unfinished_step_its_attempts_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_step_that_takes_longer_than_its_own_limit_is_ended_and_tried_again() {
-    let short = Step { timeout: Some(Duration::from_secs(2)), ..Step::new("b") };
+    let short = Step { timeout: Some(Duration::from_millis(100)), ..Step::new("b") };
     let handler = Scripted::new(&[Step::new("a"), short], &[("b", &[Act::Hang])]);
-    let (app, _) = start(handler.clone()).await;
+    // Where the machine stalls for longer than the limit, the next attempt ends, or one of the thousand after it.
+    let (app, _) = start_with(handler.clone(), 1_000).await;
     app.drain().await;
-    assert_eq!(jobs(&app.database).await, ["SUCCEEDED 2"]);
-    assert_eq!(handler.taken(), ["a", "b", "b"]);
-    let told = "SELECT error_message FROM job_events WHERE state = 'RETRYING'";
-    assert_eq!(app.database.texts(told).await, ["the job's attempt took longer than its limit of 2000 ms"]);
+    assert_eq!(app.database.texts("SELECT state FROM jobs").await, ["SUCCEEDED"]);
+    let taken = handler.taken();
+    assert!(taken.starts_with(&["a", "b", "b"]) && taken[1..].iter().all(|step| *step == "b"), "{taken:?}");
+    let told = "SELECT DISTINCT error_message FROM job_events WHERE state = 'RETRYING'";
+    assert_eq!(app.database.texts(told).await, ["the job's attempt took longer than its limit of 100 ms"]);
 }
 
 /// [`kinds::Ledger`]'s kind, at which something goes wrong before, in and after the transaction.

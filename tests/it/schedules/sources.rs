@@ -1,6 +1,7 @@
 //! What a scheduled source brings: directories and web pages, from the firing to the search.
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
@@ -41,7 +42,13 @@ async fn a_directory_is_taken_in_when_due_and_later_only_what_changed() {
     assert_eq!((&first["accepted"], &first["failed"]), (&json!(2), &json!(1)), "{first}");
     assert!(first["failures"][0]["uri"].as_str().expect("told").ends_with("/bad.txt"), "{first}");
     assert_eq!(first["failures"][0]["code"], "BAD_USER_INPUT");
-    assert_eq!(told(&app, &schedule).await["error"]["code"], "SOURCE_INCOMPLETE");
+    let error = told(&app, &schedule).await["error"].take();
+    let bad = fs::canonicalize(directory.path().join("bad.txt")).expect("there");
+    let message = format!(
+        "1 of 3 could not be taken in; the first: {}: got invalid UTF-8 at byte 0, expected text in UTF-8 that is not blank (BAD_USER_INPUT)",
+        bad.display()
+    );
+    assert_eq!(error, json!({ "code": "SOURCE_INCOMPLETE", "message": message }));
     let hits = app.search(&collection, "cluster vault").await;
     assert_eq!(hits["hits"][0]["chunk"]["document"]["title"], "Backups");
 
@@ -72,7 +79,63 @@ async fn a_directory_that_has_gone_or_is_not_allowed_any_more_ends_the_job_with_
     run_to_end(&app, &schedule).await;
     let ended = "SELECT concat_ws(' ', state, attempts, error_code, stage) FROM jobs";
     assert_eq!(app.database.texts(ended).await, ["DEAD 1 BAD_USER_INPUT list"]);
-    assert_eq!(told(&app, &schedule).await["error"]["code"], "BAD_USER_INPUT");
+    let message =
+        format!("source.directory: got {0}, expected a directory to read: {0} does not exist", inner.display());
+    let error = json!({ "code": "BAD_USER_INPUT", "message": message });
+    assert_eq!(told(&app, &schedule).await["error"], error);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_in_which_no_file_can_be_loaded_is_a_failure_that_names_its_files() {
+    let (directory, builder) = with_directory();
+    let app = builder.start().await;
+    for name in ["a.pdf", "b.docx", "c.png", "d.xlsx", "e.pdf", "f.pdf"] {
+        fs::write(directory.path().join(name), "not text").expect("a file");
+    }
+    let collection = app.collection("notes").await;
+    let schedule = create(&app, input("notes", &collection, json!({ "directory": directory.path() }))).await;
+    run_to_end(&app, &schedule).await;
+    let failed = told(&app, &schedule).await;
+    let job = &failed["lastJob"];
+    assert_eq!((&job["state"], &job["error"]), (&json!("DEAD"), &failed["error"]), "{failed}");
+    let shown = |name: &str| fs::canonicalize(directory.path().join(name)).expect("there").display().to_string();
+    let message = format!(
+        "6 of 6 could not be taken in; the first: {}: got an extension that no loader knows, expected one of text/plain, text/markdown, text/html, in UTF-8 (UNSUPPORTED_CONTENT_TYPE); and {}, {}, {} and 2 more",
+        shown("a.pdf"),
+        shown("b.docx"),
+        shown("c.png"),
+        shown("d.xlsx"),
+    );
+    assert_eq!(failed["error"], json!({ "code": "SOURCE_INCOMPLETE", "message": message }));
+    let report = &job["sourceReport"];
+    let counts = (&report["outcome"], &report["found"], &report["failed"]);
+    assert_eq!(counts, (&json!("FAILED"), &json!(0), &json!(6)));
+    let told = report["failures"].as_array().expect("told");
+    let uris: Vec<_> = told.iter().map(|failure| failure["uri"].clone()).collect();
+    assert_eq!(uris, ["a.pdf", "b.docx", "c.png", "d.xlsx", "e.pdf", "f.pdf"].map(shown));
+
+    // One that can be loaded is what was wanted; the others are left out.
+    fs::write(directory.path().join("a.md"), "text").expect("a file");
+    run_to_end(&app, &schedule).await;
+    let whole = super::told(&app, &schedule).await;
+    assert_eq!((&whole["error"], &whole["lastJob"]["sourceReport"]["outcome"]), (&json!(null), &json!("COMPLETE")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_whose_name_is_no_text_is_taken_in_as_any_other() {
+    let (directory, builder) = with_directory();
+    let app = builder.start().await;
+    let name = std::ffi::OsStr::from_bytes(b"caf\xe9.md");
+    fs::write(directory.path().join(name), "text").expect("a file");
+    let collection = app.collection("notes").await;
+    let schedule = create(&app, input("notes", &collection, json!({ "directory": directory.path() }))).await;
+    for accepted in [1, 0] {
+        run_to_end(&app, &schedule).await;
+        let whole = told(&app, &schedule).await;
+        let report = &whole["lastJob"]["sourceReport"];
+        assert_eq!((&report["outcome"], &report["accepted"]), (&json!("COMPLETE"), &json!(accepted)), "{whole}");
+    }
+    assert_eq!(app.database.texts(STATUSES).await, ["INDEXED 1 caf%E9.md"]);
 }
 
 /// A web server of a few pages. Some answer only when asked again.
@@ -110,6 +173,7 @@ impl Site {
                 "/limited",
                 get(move || after(1, b.clone(), (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "1")]))),
             )
+            .route("/busy", get(|| async { StatusCode::TOO_MANY_REQUESTS }))
             .route("/broken", get(|| async { StatusCode::BAD_GATEWAY }));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -213,17 +277,35 @@ async fn a_source_of_which_nothing_can_be_had_is_a_failure_of_job_and_schedule_u
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_source_that_fails_for_now_tells_which_urls_do_when_its_attempts_are_over() {
+async fn a_source_that_fails_for_now_is_incomplete_when_its_attempts_are_over_and_tells_which_urls_are_missing() {
     let (app, site) = (app().await, Site::start().await);
     let collection = app.collection("web").await;
-    let schedule = create(&app, input("web", &collection, site.urls(&["/broken", "/fine"]))).await;
-    run_to_end(&app, &schedule).await;
-    let told = told(&app, &schedule).await;
-    assert_eq!((&told["error"]["code"], &told["lastJob"]["state"]), (&json!("UNAVAILABLE"), &json!("DEAD")), "{told}");
-    let report = &told["lastJob"]["sourceReport"];
-    assert_eq!((&report["outcome"], &report["unchanged"]), (&json!("PARTIAL"), &json!(1)), "{report}");
-    assert_eq!(report["failures"][0]["uri"], format!("{}/broken", site.url));
-    assert_eq!(report["failures"][0]["code"], "UNAVAILABLE");
+    let ended =
+        "SELECT concat_ws(' ', state, attempts) FROM jobs WHERE kind = 'ingest_source' ORDER BY id DESC LIMIT 1";
+    // Another host beside the first one's: then no circuit waits for either.
+    let elsewhere = site.url.replace("127.0.0.1", "localhost");
+    for (name, paths, state, outcome, tried) in [
+        ("part", &["/broken", "/fine"][..], "SUCCEEDED", "PARTIAL", "SUCCEEDED 3"),
+        ("none", &["/broken"], "DEAD", "FAILED", "DEAD 3"),
+        ("busy", &["/busy", "/gone"], "DEAD", "FAILED", "DEAD 3"),
+    ] {
+        let mut urls = site.urls(paths);
+        if name == "busy" {
+            urls["urls"].as_array_mut().expect("a list").push(json!(format!("{elsewhere}/gone")));
+        }
+        let schedule = create(&app, input(name, &collection, urls)).await;
+        run_to_end(&app, &schedule).await;
+        let told = told(&app, &schedule).await;
+        let job = &told["lastJob"];
+        assert_eq!((&told["error"]["code"], &job["state"]), (&json!("SOURCE_INCOMPLETE"), &json!(state)), "{told}");
+        let url = format!("{}{}", site.url, paths[0]);
+        assert!(told["error"]["message"].as_str().expect("a message").contains(&url), "{told}");
+        let report = &job["sourceReport"];
+        assert_eq!((&report["outcome"], &report["failures"][0]["uri"]), (&json!(outcome), &json!(url)), "{report}");
+        let code = if name == "busy" { "RATE_LIMITED" } else { "UNAVAILABLE" };
+        assert_eq!(report["failures"][0]["code"], code);
+        assert_eq!(app.database.texts(ended).await, [tried], "transient faults are tried again first");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -241,7 +323,7 @@ async fn a_page_that_fails_for_now_is_tried_again_after_the_others_were_taken_in
     let broken = create(&app, input("broken", &collection, site.urls(&["/broken", "/page.html"]))).await;
     run_to_end(&app, &broken).await;
     let job = "SELECT concat_ws(' ', state, attempts, error_code) FROM jobs WHERE kind = 'ingest_source' ORDER BY id";
-    assert_eq!(app.database.texts(job).await, ["SUCCEEDED 2", "DEAD 3 UNAVAILABLE"]);
+    assert_eq!(app.database.texts(job).await, ["SUCCEEDED 2", "SUCCEEDED 3"]);
     assert_eq!(app.database.number("SELECT count(*) FROM documents WHERE status = 'INDEXED'").await, 3);
 }
 
