@@ -60,7 +60,8 @@ pub fn in_our_words(errors: Vec<ServerError>) -> Vec<ServerError> {
 }
 
 fn reworded(mut error: ServerError) -> ServerError {
-    let (sentence, names) = unquoted(&error.message);
+    let message = undefined(&error.message).unwrap_or_else(|| error.message.clone());
+    let (sentence, names) = unquoted(&message);
     let Some((rule, field, got, expected)) = RULES.iter().find(|(rule, ..)| sentence.starts_with(rule)) else {
         words::in_our_words(&mut error);
         return error;
@@ -72,6 +73,12 @@ fn reworded(mut error: ServerError) -> ServerError {
     let mut told = refused(code.as_str(), None, &filled(field), filled(got), &expected);
     told.locations = error.locations;
     told
+}
+
+/// What the rule of variables says, where a cost was to be counted by one before that rule had its turn.
+fn undefined(message: &str) -> Option<String> {
+    let name = message.strip_prefix("Variable ")?.strip_suffix(" is not defined.")?;
+    Some(format!("Variable \"${name}\" is not defined"))
 }
 
 /// A sentence with one quote for each name in quotes, and the names.
@@ -114,6 +121,7 @@ mod tests {
                 "Variable \"$n\" is not used by operation \"A\"",
                 "$n: got a variable that is not used, expected only variables that the operation uses",
             ),
+            ("Variable n is not defined.", "$n: got an unknown variable, expected one that the operation declares"),
             (
                 "Invalid value for argument \"input.query.vector\", expected type \"Vector\"",
                 "input.query.vector: got another value, expected a value of type Vector",
