@@ -11,7 +11,8 @@ use crate::causes::chain;
 /// Stable codes, the same in GraphQL `extensions.code`, logs and metric labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Code {
-    /// The caller's value has the wrong shape or range; the field is named.
+    /// The caller's value has the wrong shape or range; the field is named. So for what variables are, and for numbers
+    /// beyond their range wherever they stand.
     BadUserInput,
     /// No such thing for this tenant.
     NotFound,
@@ -37,7 +38,7 @@ pub enum Code {
     TooManyConnections,
     /// More operations run over WebSockets than the limit allows.
     TooManySubscriptions,
-    /// The GraphQL document does not parse or does not fit the schema.
+    /// The GraphQL document does not parse or does not fit the schema: whichever rule of validation it breaks.
     InvalidDocument,
     /// The text of the GraphQL document is longer than the limit; so for each of the following.
     QueryTooLong,

@@ -16,6 +16,7 @@ mod loader;
 mod measure;
 mod mutation;
 mod name;
+pub mod number;
 mod page;
 mod query;
 mod schedules;

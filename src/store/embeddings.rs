@@ -166,6 +166,14 @@ pub async fn matching(
     collection: Uuid,
     filter: Option<&Json>,
 ) -> Result<u64> {
+    let question = matching_statement(tenant, collection, filter);
+    let row = db.query_one_raw(question).await.doing("count matching chunks")?;
+    let count = row.map_or(Ok(0), |row| row.try_get_by_index::<i64>(0)).doing("count matching chunks")?;
+    Ok(count.cast_unsigned())
+}
+
+/// The statement of [`matching`].
+pub fn matching_statement(tenant: TenantId, collection: Uuid, filter: Option<&Json>) -> Statement {
     let mut values: Vec<Value> = vec![tenant.into(), collection.into()];
     let filtered = filter.map_or(String::new(), |filter| {
         values.push(filter.clone().into());
@@ -175,10 +183,7 @@ pub async fn matching(
         "SELECT coalesce(sum(chunk_count), 0)::bigint FROM documents d
          WHERE tenant_id = $1 AND collection_id = $2 {filtered}"
     );
-    let question = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
-    let row = db.query_one_raw(question).await.doing("count matching chunks")?;
-    let count = row.map_or(Ok(0), |row| row.try_get_by_index::<i64>(0)).doing("count matching chunks")?;
-    Ok(count.cast_unsigned())
+    Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
 }
 
 /// The vectors of those of the chunks that have a live one in the space.

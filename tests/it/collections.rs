@@ -206,23 +206,45 @@ async fn create_with(app: &TestApp, name: &str, number: &str, is_literal: bool) 
 async fn numbers_of_metadata_come_back_as_sent_or_are_refused() {
     let app = TestApp::builder().without_workers().start().await;
     let refusals = Refusals::of(&app).await;
-    for number in ["18446744073709551616", "-9223372036854775809", "123456789012345678901234567890", "1e300"] {
-        for is_literal in [false, true] {
+    for number in [
+        "18446744073709551616",
+        "-9223372036854775809",
+        "123456789012345678901234567890",
+        "0.1000000000000000055511151231257827",
+        "-3.14159265358979323846",
+        "1e-400",
+    ] {
+        for (is_literal, field) in [(false, "$m.n.0"), (true, "input.metadata.n.0")] {
             let answer = create_with(&app, "refused", number, is_literal).await;
             let body: Json = serde_json::from_str(&answer.body).expect("the answer is JSON");
             let extensions = &body["errors"][0]["extensions"];
-            let expected = (&json!("BAD_USER_INPUT"), &json!("input.metadata.n.0"));
-            assert_eq!((&extensions["code"], &extensions["field"]), expected, "{number}: {answer:?}");
+            let expected = (&json!("BAD_USER_INPUT"), &json!(field), &json!(number));
+            let told = (&extensions["code"], &extensions["field"], &extensions["got"]);
+            assert_eq!(told, expected, "{number}: {answer:?}");
         }
     }
     refusals.left_nothing().await;
-    for number in ["9007199254740993", "-9007199254740993", "18446744073709551615", "-9223372036854775808", "0.1"] {
+    for number in [
+        "9007199254740993",
+        "-9007199254740993",
+        "18446744073709551615",
+        "-9223372036854775808",
+        "0.1",
+        "1e300",
+        "5e-324",
+        "0.30000000000000004",
+        "-1.7976931348623157e308",
+        // Of those that a parser that does not look closely reads as a neighbour.
+        "122.41629403378659",
+        "0.8930820250000001",
+    ] {
         for is_literal in [false, true] {
             let name = format!("{number} {is_literal}");
             let made = create_with(&app, &name, number, is_literal).await;
             let query = json!({ "query": format!("{{ collectionByName(name: \"{name}\") {{ metadata }} }}") });
             let read = raw::post(&app.address, &[("content-type", "application/json")], query.to_string()).await;
-            let expected = format!("{{\"n\":[{number}]}}");
+            // A positive power of ten has a sign in JSON as it is written.
+            let expected = format!("{{\"n\":[{}]}}", number.replace("e3", "e+3"));
             assert!(made.body.contains(&expected) && read.body.contains(&expected), "{number}: {made:?} {read:?}");
         }
     }

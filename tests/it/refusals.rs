@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 
 use crate::support::TestApp;
 use crate::support::gql::id;
+use crate::support::raw;
 use crate::support::refusal::{Case, Refusals};
 
 const CREATE: &str =
@@ -65,6 +66,111 @@ async fn a_collection_with_a_wrong_field_is_refused() {
         ),
     ] {
         refusals.check([(CREATE, with(json!({ "name": "new" }), field, value), code, path)]).await;
+    }
+    refusals.left_nothing().await;
+}
+
+#[tokio::test]
+async fn an_empty_name_is_told_to_be_empty() {
+    let app = TestApp::builder().without_workers().start().await;
+    for (name, got) in [("", "an empty text"), (" \t", "an empty text"), ("\u{2003}", "an empty text")] {
+        let refusal = app.refusal(CREATE, json!({ "input": { "name": name } })).await;
+        let message = format!("input.name: got {got}, expected 1 to 255 characters that say something");
+        assert_eq!(refusal["message"], message);
+    }
+    let described = with(json!({ "name": "new" }), "description", json!("a\0b"));
+    let refusal = app.refusal(CREATE, described).await;
+    assert_eq!(refusal["message"], "input.description: got a text with a NUL byte, expected a text without NUL");
+}
+
+/// Every whole number that the schema takes, in an operation with a place for it; its field; the greatest that it takes.
+const WHOLE_NUMBERS: [(&str, &str, i64); 14] = [
+    ("{ collections(first: #) { totalCount } }", "first", 100),
+    ("{ jobs(first: #) { totalCount } }", "first", 100),
+    ("{ schedules(first: #) { totalCount } }", "first", 100),
+    ("{ collection(id: \"@\") { documents(first: #) { totalCount } } }", "first", 100),
+    ("{ document(id: \"%\") { chunks(first: #) { totalCount } } }", "first", 100),
+    ("{ jobs { nodes { events(first: #) { pageInfo { hasNextPage } } } } }", "first", 100),
+    (
+        "{ search(input: { collectionId: \"@\", query: { text: \"x\" }, first: # }) { hits { rank } } }",
+        "input.first",
+        100,
+    ),
+    (
+        "mutation { createCollection(input: { name: \"new\", embedding: { dimensions: # } }) { collection { id } } }",
+        "input.embedding.dimensions",
+        16_000,
+    ),
+    (
+        "mutation { createCollection(input: { name: \"new\", chunking: { size: # } }) { collection { id } } }",
+        "input.chunking.size",
+        8_192,
+    ),
+    (
+        "mutation { createCollection(input: { name: \"new\", chunking: { size: #, unit: CHARACTERS } }) {
+            collection { id } } }",
+        "input.chunking.size",
+        32_768,
+    ),
+    (
+        "mutation { createCollection(input: { name: \"new\", chunking: { size: 9, overlap: # } }) { collection { id } } }",
+        "input.chunking.overlap",
+        4,
+    ),
+    (
+        "mutation { setJobPriority(input: { selection: { ids: [] }, priority: # }) { changedCount } }",
+        "input.priority",
+        1_000,
+    ),
+    (
+        "mutation { setJobPriority(input: { selection: { filter: {} }, priority: # }) { changedCount } }",
+        "input.priority",
+        1_000,
+    ),
+    (
+        "mutation { setJobLimit(input: { scope: KIND, key: \"ingest_document\", concurrency: # }) { limit { key } } }",
+        "input.concurrency",
+        i32::MAX as i64,
+    ),
+];
+
+#[tokio::test]
+async fn a_whole_number_out_of_range_is_refused_by_its_field_with_the_range_wherever_one_is_taken() {
+    let app = TestApp::builder().without_workers().start().await;
+    let collection = app.collection("docs").await;
+    let document =
+        id(&app.ingest(&collection, json!([{ "source": { "text": "x" } }])).await["documents"][0]["document"]);
+    let refusals = Refusals::of(&app).await;
+    for (operation, field, most) in WHOLE_NUMBERS {
+        let operation = operation.replace('@', &collection).replace('%', &document);
+        let below = if field == "input.priority" { -1_001 } else { -1 };
+        let numbers = [below.to_string(), (most + 1).to_string()];
+        let far =
+            ["-2147483648", "2147483648", "-9223372036854775809", "18446744073709551616", "1000000000000000000001"];
+        for number in numbers.iter().map(String::as_str).chain(far) {
+            let name = if operation.starts_with('{') { "query" } else { "" };
+            let declared = operation.replacen('{', "($n: Int!) {", 1);
+            let body = |query: String, variables: &str| {
+                format!("{{\"query\": {}, \"variables\": {{{variables}}}}}", json!(query))
+            };
+            let literal = body(operation.replace('#', number), "");
+            let variable = body(format!("{name}{}", declared.replace('#', "$n")), &format!("\"n\": {number}"));
+            for (body, is_variable) in [(literal, false), (variable, true)] {
+                let answer = raw::post(&app.address, &[("content-type", "application/json")], body.clone()).await;
+                let answer: Json = serde_json::from_str(&answer.body).expect("JSON");
+                let extensions = &answer["errors"][0]["extensions"];
+                let is_int = number.parse::<i32>().is_ok();
+                let field = if is_variable && !is_int { "$n" } else { field };
+                assert_eq!(extensions["code"], "BAD_USER_INPUT", "{body}: {answer}");
+                assert_eq!(
+                    (&extensions["field"], &extensions["got"]),
+                    (&json!(field), &json!(number)),
+                    "{body}: {answer}"
+                );
+                let expected = extensions["expected"].as_str().unwrap_or_default();
+                assert!(expected.contains(|c: char| c.is_ascii_digit()), "{body}: {answer}");
+            }
+        }
     }
     refusals.left_nothing().await;
 }

@@ -1,10 +1,12 @@
 //! The HNSW index: built when a collection has grown, used where it helps, and never at the price of missing hits.
 
+use sea_orm::{ConnectionTrait, Statement};
 use serde_json::{Value as Json, json};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 use uuid::Uuid;
+use vectorforge::id::Kind;
 use vectorforge::store::entity::embedding_space::Metric;
-use vectorforge::store::{embeddings, index, spaces};
+use vectorforge::store::{DEFAULT_TENANT, embeddings, index, spaces};
 
 use crate::support::documents::each;
 use crate::support::vectors::{nearest, random};
@@ -158,6 +160,40 @@ async fn the_plan_of_an_index_search_uses_the_index_with_a_filter_and_without() 
         let plan: String = rows.iter().map(|row| row.get::<String, _>(0) + "\n").collect();
         assert!(plan.contains(&format!("Index Scan using {table}_hnsw")), "{plan}");
         assert!(!plan.contains("Sort"), "{plan}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filter_on_metadata_is_counted_by_the_index_on_metadata() {
+    let app = TestApp::builder().without_workers().start().await;
+    let collection = own(&app, "own", DIMENSIONS, "COSINE").await;
+    app.database
+        .execute(
+            "INSERT INTO documents (id, tenant_id, collection_id, content_type, content_hash, size_bytes, metadata, status,
+                 indexed_version, chunk_count)
+             SELECT gen_random_uuid(), tenant_id, id, 'text/plain', sha256(n::text::bytea), 1,
+                 jsonb_build_object('language', 'en', 'number', n % 1000, 'tags', jsonb_build_array('a', n % 10)),
+                 'INDEXED', 1, 1
+             FROM collections, generate_series(1, 20000) AS n",
+        )
+        .await;
+    app.database.execute("ANALYZE documents").await;
+    let collection = Kind::Collection.decode("id", &collection).expect("an id");
+    for (filter, count) in [
+        (json!({ "number": 7 }), 20),
+        (json!({ "language": "en", "number": 7.0 }), 20),
+        (json!({ "number": 7, "tags": ["a", 7] }), 20),
+        (json!({ "number": 7, "tags": ["a"] }), 0),
+    ] {
+        let db = app.app.store.db();
+        let found = embeddings::matching(db, DEFAULT_TENANT, collection, Some(&filter)).await.expect("a count");
+        assert_eq!(found, count, "{filter}");
+        let statement = embeddings::matching_statement(DEFAULT_TENANT, collection, Some(&filter));
+        let statement = Statement { sql: format!("EXPLAIN {}", statement.sql), ..statement };
+        let rows = db.query_all_raw(statement).await.expect("a plan");
+        let lines = rows.iter().map(|row| row.try_get_by_index::<String>(0).expect("a line"));
+        let plan = lines.collect::<Vec<_>>().join("\n");
+        assert!(plan.contains("Bitmap Index Scan on documents_metadata"), "{filter}: {plan}");
     }
 }
 

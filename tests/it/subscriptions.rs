@@ -116,6 +116,37 @@ async fn everyone_who_follows_a_busy_run_sees_each_event_once_and_in_order() {
     assert!(late.iter().all(|seen| *seen == events), "one who came late");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn four_hundred_who_never_read_stop_neither_queries_nor_the_run() {
+    const SOCKETS: usize = 20;
+    const EACH: usize = 20;
+    // Who reads nothing answers no ping either.
+    let builder = TestApp::builder().set("http.stall_timeout_ms", NEVER).set("http.websocket_keepalive_ms", NEVER);
+    let (app, run) = with_run(builder, 200).await;
+    let mut unread = Vec::new();
+    for _ in 0..SOCKETS {
+        let mut socket = app.websocket().await;
+        for subscription in 0..EACH {
+            socket.subscribe(&subscription.to_string(), PROGRESS, json!({ "run": run })).await;
+        }
+        unread.push(socket);
+    }
+    let _worker = WorkerProcess::default().start(&app);
+    let query =
+        "query($run: ID!) { run(id: $run) { state documentsDone } collections { totalCount } jobs { totalCount } }";
+    let done = until("the run to end", async || {
+        let answer = app.data(query, json!({ "run": run })).await;
+        (answer["run"]["state"] == "SUCCEEDED").then_some(answer)
+    });
+    assert_eq!(done.await["run"]["documentsDone"], 200);
+    // Each of them was there, and gets the rest once it reads.
+    for socket in &mut unread {
+        for events in rest(socket, EACH).await {
+            assert_eq!(events.last().expect("events")["kind"], "RUN_FINISHED");
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_statements_of_an_event_do_not_grow_with_those_who_follow_its_run() {
     let builder = TestApp::builder().set("database.statement_log", true).set("database.slow_statement_ms", NEVER);

@@ -10,6 +10,7 @@ use super::types::{Field as FieldType, Types};
 use super::values::{Checker, Source};
 use crate::error::Code;
 use crate::graphql::fault::refused;
+use crate::graphql::number;
 
 /// Arguments as the library takes them.
 type Arguments = Vec<(Positioned<Name>, Positioned<Value>)>;
@@ -36,10 +37,12 @@ pub fn coerce(
     Ok(arguments)
 }
 
-/// The value without what an absent variable would give: not there in an object, null in a list.
+/// The value without what an absent variable would give: not there in an object, null in a list. Numbers are the nearest
+/// that there are.
 fn without_absent(value: &Value, variables: &Variables) -> Option<Value> {
     Some(match value {
         Value::Variable(name) if !variables.contains_key(name) => return None,
+        Value::Enum(name) => number::nearest(name).map_or_else(|| value.clone(), Value::Number),
         Value::List(items) => {
             Value::List(items.iter().map(|item| without_absent(item, variables).unwrap_or_default()).collect())
         }

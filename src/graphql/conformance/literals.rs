@@ -7,7 +7,7 @@ use async_graphql::parser::types::ExecutableDocument;
 use super::types::Types;
 use super::values::{Checker, Source};
 use super::walk::{Found, walk, walk_directives};
-use crate::graphql::fault::invalid;
+use crate::graphql::fault::refused;
 
 /// What is wrong with arguments and with the defaults of variables.
 pub fn faults(types: &Types, document: &ExecutableDocument) -> Vec<ServerError> {
@@ -16,7 +16,7 @@ pub fn faults(types: &Types, document: &ExecutableDocument) -> Vec<ServerError> 
     let mut check = |found: Found<'_>| {
         let Found::Argument { name, input, value } = found else { return };
         if let Err(no) = checker.check(&input.ty, &value.node) {
-            faults.push(invalid(Some(value.pos), &no.field(name), &no.got, &no.expected));
+            faults.push(refused(no.code.as_str(), Some(value.pos), &no.field(name), &no.got, &no.expected));
         }
     };
     for fragment in document.fragments.values().map(|fragment| &fragment.node) {
@@ -33,7 +33,7 @@ pub fn faults(types: &Types, document: &ExecutableDocument) -> Vec<ServerError> 
         let Some(default) = &definition.default_value else { continue };
         if let Err(no) = checker.check(&definition.var_type.node, &default.node) {
             let field = no.field(&format!("${}", definition.name.node));
-            faults.push(invalid(Some(pos), &field, &no.got, &no.expected));
+            faults.push(refused(no.code.as_str(), Some(pos), &field, &no.got, &no.expected));
         }
     }
     faults

@@ -3,8 +3,8 @@
 //!
 //! Before: which operation runs ([`operation`]), what its variables are ([`variables`]), whether values are of their
 //! types ([`literals`], [`values`]), whether variables may stand where they do ([`usages`]), what stands at [`typename`]
-//! and at a subscription's root ([`subscription`]). The library validates the document as it was written, without running
-//! it ([`validator`]). What runs is the operation [rewritten](rewrite): fields [collected](collect), [arguments] without
+//! and at a subscription's root ([`subscription`]), which numbers there are ([`numbers`]). The library validates the document
+//! as it was written, without running it ([`validator`]), and what it finds is told as ours ([`rules`]). What runs is the operation [rewritten](rewrite): fields [collected](collect), [arguments] without
 //! absent variables. After: the answer [completed](complete) to its [shape]. Errors of the library's are put into [words].
 //!
 //! Documents come here parsed and bounded.
@@ -13,8 +13,10 @@ mod arguments;
 mod collect;
 mod complete;
 mod literals;
+mod numbers;
 mod operation;
 mod rewrite;
+mod rules;
 mod shape;
 mod subscription;
 mod typename;
@@ -64,13 +66,14 @@ pub async fn prepare<S: Executor>(
     mut request: Request,
 ) -> Result<Prepared, Vec<ServerError>> {
     let (name, operation) = operation::select(&document, &mut request).map_err(|fault| vec![fault])?;
-    none(variables::coerce(types, &operation.node, &mut request.variables))?;
     none(literals::faults(types, &document))?;
     let usages = Usages::of(types, &document);
     none(usages.faults())?;
-    let filled = usages.filled(&operation.node, &request.variables);
-    validator::validate(validator, typename::visible(&document)?, name, filled).await?;
     none(subscription::faults(types, &document))?;
+    none(variables::coerce(types, &operation.node, &mut request.variables))?;
+    let filled = usages.filled(&operation.node, &request.variables);
+    let visible = numbers::rounded(typename::visible(&document)?);
+    validator::validate(validator, visible, name, filled).await?;
     let (rewritten, shape) =
         rewrite_operation(types, &document, operation, &request.variables).map_err(|fault| vec![fault])?;
     let (kind, name) = (operation.node.ty, name.cloned());

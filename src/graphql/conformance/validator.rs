@@ -7,7 +7,7 @@ use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, N
 use async_graphql::parser::types::ExecutableDocument;
 use async_graphql::{Executor, Name, Request, Response, ServerError, Variables};
 
-use super::words::in_our_words;
+use super::rules::in_our_words;
 
 /// Keeps a schema from running what it has validated.
 pub struct ValidateOnly;
@@ -35,7 +35,6 @@ pub async fn validate<S: Executor>(
     let mut request = Request::new("").variables(variables);
     request.operation_name = operation.map(ToString::to_string);
     request.set_parsed_query(document);
-    let mut response = validator.execute(request).await;
-    response.errors.iter_mut().for_each(in_our_words);
-    if response.is_ok() { Ok(()) } else { Err(response.errors) }
+    let response = validator.execute(request).await;
+    if response.is_ok() { Ok(()) } else { Err(in_our_words(response.errors)) }
 }

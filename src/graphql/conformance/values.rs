@@ -2,7 +2,8 @@
 //! likes for the other types.
 //!
 //! async-graphql 7.2.1 looks at no argument that holds an absent variable, takes strings for enum values in documents,
-//! and says "expected type" without what came. What a scalar of the schema's own takes is left to it.
+//! and says "expected type" without what came. What a scalar of the schema's own takes is left to it, but for JSON: its
+//! numbers are such that 64 bits hold them exactly.
 
 use std::borrow::Cow;
 
@@ -12,6 +13,8 @@ use async_graphql::{Name, Variables};
 use async_graphql_value::{ConstValue, Number, Value};
 
 use super::types::{Inputs, Named, Types};
+use crate::error::Code;
+use crate::graphql::number;
 
 /// Where values come from.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,11 +34,17 @@ pub struct Mismatch {
     pub got: String,
     /// What was expected.
     pub expected: String,
+    /// The document's fault, or the input's: a number of the right kind beyond its range.
+    pub code: Code,
 }
 
 impl Mismatch {
     fn new(got: impl Into<String>, expected: impl Into<String>) -> Self {
-        Self { path: Vec::new(), got: got.into(), expected: expected.into() }
+        Self { path: Vec::new(), got: got.into(), expected: expected.into(), code: Code::InvalidDocument }
+    }
+
+    fn of_number(got: impl Into<String>, expected: impl Into<String>) -> Self {
+        Self { code: Code::BadUserInput, ..Self::new(got, expected) }
     }
 
     fn at(mut self, step: impl ToString) -> Self {
@@ -87,7 +96,11 @@ impl Checker<'_> {
             }
             (Some(Named::Enum(values)), View::Enum(value)) if self.source == Source::Document => one_of(values, value),
             (Some(Named::Enum(values)), View::String(value)) if self.source == Source::Json => one_of(values, value),
+            (Some(Named::Scalar), view) if name == JSON => check_numbers(view),
             (Some(Named::Scalar), view) if takes(name, &view) => Ok(()),
+            (Some(Named::Scalar), view) if name == "Int" && view.is_whole() => {
+                Err(Mismatch::of_number(view.describe(), self.describe(ty)))
+            }
             (Some(Named::Input(..) | Named::Enum(_) | Named::Scalar), view) => {
                 Err(Mismatch::new(view.describe(), self.describe(ty)))
             }
@@ -151,6 +164,25 @@ fn one_of(values: &[Name], value: &str) -> Result<(), Mismatch> {
     Err(Mismatch::new(value, format!("one of {}", names(values.iter()))))
 }
 
+/// The scalar that takes any value of JSON.
+const JSON: &str = "JSON";
+
+/// Finds a number in a JSON value that would come back as another one.
+fn check_numbers<V: Input>(view: View<'_, V>) -> Result<(), Mismatch> {
+    match view {
+        View::Digits(digits) => {
+            Err(Mismatch::of_number(digits, "a number that 64 bits hold exactly; others as a text"))
+        }
+        View::List(items) => {
+            items.iter().enumerate().try_for_each(|(index, it)| check_numbers(it.view()).map_err(|no| no.at(index)))
+        }
+        View::Object(fields) => {
+            fields.iter().try_for_each(|(name, it)| check_numbers(it.view()).map_err(|no| no.at(name)))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Names after one another, for a message.
 fn names<'a>(names: impl Iterator<Item = &'a Name>) -> String {
     names.map(Name::as_str).collect::<Vec<_>>().join(", ")
@@ -161,7 +193,9 @@ fn takes<V>(scalar: &str, value: &View<'_, V>) -> bool {
     match (scalar, value) {
         ("Int", View::Number(number)) => number.as_i64().is_some_and(|number| i32::try_from(number).is_ok()),
         ("ID", View::Number(number)) => number.is_i64() || number.is_u64(),
-        ("Float", View::Number(_)) | ("String" | "ID", View::String(_)) | ("Boolean", View::Boolean(_)) => true,
+        ("Float", View::Number(_) | View::Digits(_))
+        | ("String" | "ID", View::String(_))
+        | ("Boolean", View::Boolean(_)) => true,
         (name, _) => !super::types::is_built_in(name),
     }
 }
@@ -182,6 +216,8 @@ pub enum View<'a, V> {
     Boolean(bool),
     /// A number.
     Number(&'a Number),
+    /// The digits of a number that 64 bits do not hold exactly.
+    Digits(&'a str),
     /// A text.
     String(&'a str),
     /// A bare name.
@@ -202,10 +238,22 @@ impl<V> View<'_, V> {
             Self::Boolean(value) => value.to_string().into(),
             Self::Number(number) => number.to_string().into(),
             Self::String(text) => format!("\"{text:.100}\"").into(),
-            Self::Enum(name) => name.to_string().into(),
+            Self::Digits(name) | Self::Enum(name) => name.to_string().into(),
             Self::List(_) => "a list".into(),
             Self::Object(_) => "an object".into(),
             Self::Binary => "a file".into(),
+        }
+    }
+
+    /// Whether it is a whole number, of whatever size.
+    fn is_whole(&self) -> bool {
+        match self {
+            // Beyond 64 bits a whole number comes as a decimal one.
+            Self::Number(number) => {
+                !number.is_f64() || number.as_f64().is_some_and(|n| n.fract() == 0.0 && n.abs() >= f64::from(i32::MAX))
+            }
+            Self::Digits(digits) => !digits.contains(['.', 'e', 'E']),
+            _ => false,
         }
     }
 }
@@ -220,6 +268,7 @@ macro_rules! views {
                     $value::Boolean(value) => View::Boolean(*value),
                     $value::Number(number) => View::Number(number),
                     $value::String(text) => View::String(text),
+                    $value::Enum(name) if number::is_digits(name) => View::Digits(name),
                     $value::Enum(name) => View::Enum(name),
                     $value::List(items) => View::List(items),
                     $value::Object(fields) => View::Object(fields),

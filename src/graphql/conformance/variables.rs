@@ -8,9 +8,12 @@ use async_graphql::{ServerError, Variables};
 
 use super::types::Types;
 use super::values::{Checker, Source};
-use crate::graphql::fault::invalid;
+use crate::error::Code;
+use crate::graphql::fault::refused;
+use crate::graphql::number;
 
-/// Fills in the operation's own defaults, and finds fault with what is not of its type. What stays absent has neither.
+/// Fills in the operation's own defaults, and finds fault with what is not of its type: the input's fault, and not the
+/// document's. What stays absent has neither.
 pub fn coerce(types: &Types, operation: &OperationDefinition, variables: &mut Variables) -> Vec<ServerError> {
     let checker = Checker { types, source: Source::Json, variables: None };
     let mut faults = Vec::new();
@@ -18,15 +21,21 @@ pub fn coerce(types: &Types, operation: &OperationDefinition, variables: &mut Va
         let (pos, definition) = (definition.pos, &definition.node);
         let (name, ty) = (&definition.name.node, &definition.var_type.node);
         let field = format!("${name}");
-        match (variables.get(name), &definition.default_value) {
-            (Some(value), _) => {
-                if let Err(no) = checker.check(ty, value) {
-                    faults.push(invalid(Some(pos), &no.field(&field), &no.got, &no.expected));
-                }
+        let fault = |field: &str, got: &str, expected: &str| {
+            refused(Code::BadUserInput.as_str(), Some(pos), field, got, expected)
+        };
+        match (variables.get_mut(name), &definition.default_value) {
+            (Some(value), _) => match checker.check(ty, value) {
+                Ok(()) => number::rounded(value),
+                Err(no) => faults.push(fault(&no.field(&field), &no.got, &no.expected)),
+            },
+            (None, Some(default)) => {
+                let mut default = default.node.clone();
+                number::rounded(&mut default);
+                variables.insert(name.clone(), default);
             }
-            (None, Some(default)) => drop(variables.insert(name.clone(), default.node.clone())),
             (None, None) if ty.nullable => {}
-            (None, None) => faults.push(invalid(Some(pos), &field, "nothing", &checker.describe(ty))),
+            (None, None) => faults.push(fault(&field, "nothing", &checker.describe(ty))),
         }
     }
     faults

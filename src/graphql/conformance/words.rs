@@ -3,24 +3,36 @@
 
 use async_graphql::ServerError;
 
-/// Puts an error's message into one sentence.
+use crate::error::Code;
+use crate::graphql::fault::{code_of, refused};
+
+/// Puts an error's message into one sentence. Of a value that a scalar does not take, it also tells what came and what was
+/// expected; the library knows no more of its place than the scalar.
 pub fn in_our_words(error: &mut ServerError) {
-    if let Some(plain) = plain(&error.message) {
+    if code_of(error).is_some() {
+        return;
+    }
+    if let Some((scalar, got, expected)) = untaken(without_places(&error.message)) {
+        let told = refused(Code::BadUserInput.as_str(), None, scalar, got, &expected);
+        (error.message, error.extensions) = (told.message, told.extensions);
+    } else if let Some(plain) = plain(&error.message) {
         error.message = plain;
     }
 }
 
+/// The scalar that does not take a value, what came, and what was expected.
+fn untaken(message: &str) -> Option<(&str, &str, String)> {
+    if let Some((scalar, said)) = message.strip_prefix("Failed to parse \"").and_then(|rest| rest.split_once("\": ")) {
+        let (got, expected) = said.split_once(", expected ").unwrap_or((said, "another value"));
+        return Some((scalar, got.strip_prefix("got ").unwrap_or(got), expected.to_owned()));
+    }
+    let (scalar, got) = message.strip_prefix("Expected input type \"")?.split_once("\", found ")?;
+    Some((scalar, got.trim_end_matches('.'), format!("a value of type {scalar}")))
+}
+
 fn plain(message: &str) -> Option<String> {
-    if message.starts_with(" --> ") {
-        return message.rsplit_once("  = ").map(|(_, expected)| format!("query: {}", syntax(expected.trim())));
-    }
-    let inner = without_places(message);
-    if let Some((_, said)) = inner.strip_prefix("Failed to parse \"").and_then(|rest| rest.split_once("\": ")) {
-        return Some(said.to_owned());
-    }
-    let rest = inner.strip_prefix("Expected input type \"")?;
-    let (expected, got) = rest.split_once("\", found ")?;
-    Some(format!("got {}, expected a value of type {expected}", got.trim_end_matches('.')))
+    let (_, expected) = message.strip_prefix(" --> ")?.rsplit_once("  = ")?;
+    Some(format!("query: {}", syntax(expected.trim())))
 }
 
 /// The message without each ` (occurred while parsing "…")` at its end.
@@ -47,24 +59,30 @@ fn syntax(expected: &str) -> String {
 mod tests {
     use super::*;
 
+    fn told(message: &str) -> String {
+        let mut error = ServerError::new(message, None);
+        in_our_words(&mut error);
+        error.message
+    }
+
     #[test]
     fn what_a_scalar_says_stands_for_itself() {
         for (message, expected) in [
             (
                 "Failed to parse \"Vector\": got x, expected y (occurred while parsing \"SearchInput\")",
-                "got x, expected y",
+                "Vector: got x, expected y",
             ),
             (
                 "Expected input type \"Int\", found null. (occurred while parsing \"A\") (occurred while parsing \"B\")",
-                "got null, expected a value of type Int",
+                "Int: got null, expected a value of type Int",
             ),
             (
                 " --> 1:2\n  |\n1 | {\n  |  ^---\n  |\n  = expected selection",
                 "query: does not parse: expected selection",
             ),
         ] {
-            assert_eq!(plain(message).as_deref(), Some(expected));
+            assert_eq!(told(message), expected);
         }
-        assert_eq!(plain("input.name: got 1, expected 2"), None);
+        assert_eq!(told("input.name: got 1, expected 2"), "input.name: got 1, expected 2");
     }
 }

@@ -45,7 +45,12 @@ pub fn spread_first(document: &ExecutableDocument) -> Result<Vec<Named<'_>>> {
 /// Each fragment that is left spreads another one that is left: following them ends in a circle.
 fn refuse(document: &ExecutableDocument, open: &HashMap<&Name, usize>) -> Box<Refusal> {
     let is_left = |name: &Name| open.get(name).is_some_and(|count| *count > 0);
-    let left = document.fragments.keys().find(|name| is_left(name));
+    let place = |name: &&Name| document.fragments[*name].pos;
+    let left = document
+        .fragments
+        .keys()
+        .filter(|name| is_left(name))
+        .min_by_key(|name| (place(name).line, place(name).column));
     let after = |name: &Name| spreads(&document.fragments[name].node.selection_set.node).find(|name| is_left(name));
     let steps = std::iter::successors(left, |name| after(name)).take(document.fragments.len());
     let Some(name) = steps.last() else { unreachable!("a fragment is left") };

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::connection::Connection;
 use super::document::{Document, DocumentStatus};
-use crate::collection::create::{CreateCollection, EmbeddingChoice};
+use crate::collection::create::{CreateCollection, DIMENSIONS_LIMIT, EmbeddingChoice};
 use crate::graphql::check;
 use crate::graphql::context::ContextExt;
 use crate::graphql::fault::{OrFault, Result};
@@ -296,7 +296,7 @@ pub enum EmbeddingInput {
     /// Those of this model of the server, such as `local/all-MiniLM-L6-v2`: one of `embeddingModels`.
     Model(String),
     /// Vectors of your own, of so many dimensions (1-16,000).
-    Dimensions(u32),
+    Dimensions(i32),
 }
 
 /// How documents are cut into chunks.
@@ -304,10 +304,10 @@ pub enum EmbeddingInput {
 pub struct ChunkingInput {
     /// Longest chunk, in units: 1-8,192 tokens, and at most as many as the model reads; or 1-32,768 characters, of which
     /// a chunk has fewer where the model would not read it whole.
-    size: u32,
+    size: i32,
     /// Most units that a chunk repeats from the end of the one before it; at most half of `size`.
     #[graphql(default)]
-    overlap: u32,
+    overlap: i32,
     /// What is counted.
     #[graphql(default_with = "ChunkUnit::Tokens")]
     unit: ChunkUnit,
@@ -324,16 +324,23 @@ impl CreateCollectionInput {
             embedding: match self.embedding {
                 None => EmbeddingChoice::Default,
                 Some(EmbeddingInput::Model(model)) => EmbeddingChoice::Model(model),
-                Some(EmbeddingInput::Dimensions(dimensions)) => EmbeddingChoice::Own(dimensions),
+                Some(EmbeddingInput::Dimensions(dimensions)) => {
+                    let range = 1..=DIMENSIONS_LIMIT;
+                    EmbeddingChoice::Own(check::whole("input.embedding.dimensions", dimensions, range)?)
+                }
             },
             metric: self.metric.into(),
-            chunking: self.chunking.map(|chunking| ChunkSettings {
-                size: chunking.size,
-                overlap: chunking.overlap,
-                unit: chunking.unit.into(),
-                ..ChunkSettings::default()
-            }),
+            chunking: self.chunking.map(ChunkingInput::checked).transpose()?,
         })
+    }
+}
+
+impl ChunkingInput {
+    fn checked(self) -> crate::error::Result<ChunkSettings> {
+        let unit = Unit::from(self.unit);
+        let size = check::whole("input.chunking.size", self.size, 1..=unit.longest_chunk())?;
+        let overlap = check::whole("input.chunking.overlap", self.overlap, 0..=size / 2)?;
+        Ok(ChunkSettings { size, overlap, unit, ..ChunkSettings::default() })
     }
 }
 

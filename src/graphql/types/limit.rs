@@ -106,7 +106,7 @@ impl SetJobLimitInput {
             return Err(Error::input("input", "no limit", "`concurrency`, `perMinute` or both"));
         }
         if let Some(concurrency) = concurrency.filter(|most| *most < 0) {
-            return Err(Error::input("input.concurrency", concurrency, "0 or more"));
+            return Err(Error::input("input.concurrency", concurrency, format!("0 to {}", i32::MAX)));
         }
         if let Some(rate) = per_minute.filter(|rate| !rate.is_finite() || *rate <= 0.0) {
             return Err(Error::input("input.perMinute", rate, "more than 0"));

@@ -45,7 +45,7 @@ fn not_numbers() -> InputValueError<Vector> {
 }
 
 fn not_base64() -> InputValueError<Vector> {
-    InputValueError::custom("got a string that is not the base64 of 32-bit floats")
+    InputValueError::custom("got a text that is no base64 of 32-bit floats, expected one that is")
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use async_graphql::{Name, Number, Value};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::error::{Code, Error, Result};
+use crate::graphql::number;
 
 /// Deepest nesting of values, a little under the 127 at which the parser stops: metadata needs a handful.
 const DEPTH_LIMIT: usize = 120;
@@ -41,7 +42,13 @@ pub fn value(root: Root, text: &[u8], limit: usize) -> Result<Value> {
     if text.starts_with('\u{feff}') {
         return Err(Error::input(root.name, "a byte order mark", "JSON in UTF-8 without one"));
     }
-    let state = State { limit, left: Cell::new(limit), fault: Cell::new(None), trail: RefCell::new(Vec::new()) };
+    let state = State {
+        limit,
+        left: Cell::new(limit),
+        fault: Cell::new(None),
+        trail: RefCell::new(Vec::new()),
+        numbers: Cell::new(text),
+    };
     let mut parser = serde_json::Deserializer::from_str(text);
     let read = Seed { state: &state, depth: DEPTH_LIMIT }.deserialize(&mut parser);
     read.and_then(|value| parser.end().map(|()| value)).map_err(|fault| state.explain(root, &fault))
@@ -67,16 +74,28 @@ enum Fault {
     TooMany,
 }
 
-struct State {
+struct State<'a> {
     limit: usize,
     /// Values that may still come.
     left: Cell<usize>,
     fault: Cell<Option<Fault>>,
     /// Names and indices from the place of a fault up to the root.
     trail: RefCell<Vec<String>>,
+    /// The text from behind the last number on.
+    numbers: Cell<&'a str>,
 }
 
-impl State {
+impl<'a> State<'a> {
+    /// The next number as it is written. The parser tells of each, in order, but only what is nearest to it.
+    fn next_number(&self) -> &'a str {
+        let text = self.numbers.get();
+        let start = number_start(text.as_bytes());
+        let is_part = |byte: &u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
+        let length = text.as_bytes()[start..].iter().take_while(|byte| is_part(byte)).count();
+        self.numbers.set(&text[start + length..]);
+        &text[start..start + length]
+    }
+
     fn stop<E: serde::de::Error>(&self, fault: Fault) -> E {
         self.fault.set(Some(fault));
         E::custom("refused")
@@ -127,21 +146,47 @@ fn no_json(root: Root, fault: &serde_json::Error) -> Error {
     Error::input(root.name, got, "JSON")
 }
 
+/// Where the first number of a JSON text, or of the rest of one, begins.
+fn number_start(text: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b'"' => at += string_length(&text[at..]),
+            b'0'..=b'9' | b'-' => return at,
+            _ => at += 1,
+        }
+    }
+    text.len()
+}
+
+/// Length of the string with which a text begins, with its quotes.
+fn string_length(text: &[u8]) -> usize {
+    let mut at = 1;
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b'"' => return at + 1,
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    text.len()
+}
+
 #[derive(Clone, Copy)]
-struct Seed<'a> {
-    state: &'a State,
+struct Seed<'a, 't> {
+    state: &'a State<'t>,
     /// Levels that may still come.
     depth: usize,
 }
 
-impl Seed<'_> {
+impl Seed<'_, '_> {
     fn inner<E: serde::de::Error>(self) -> Result<Self, E> {
         let depth = self.depth.checked_sub(1).ok_or_else(|| self.state.stop(Fault::TooDeep))?;
         Ok(Self { depth, ..self })
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Seed<'_> {
+impl<'de> DeserializeSeed<'de> for Seed<'_, '_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -150,7 +195,7 @@ impl<'de> DeserializeSeed<'de> for Seed<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Seed<'_> {
+impl<'de> Visitor<'de> for Seed<'_, '_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -166,15 +211,19 @@ impl<'de> Visitor<'de> for Seed<'_> {
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        self.state.next_number();
         Ok(Value::Number(value.into()))
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        self.state.next_number();
         Ok(Value::Number(value.into()))
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("not finite"))
+        let written = self.state.next_number();
+        let nearest = Number::from_f64(value).ok_or_else(|| E::custom("not finite"))?;
+        Ok(number::value(written, nearest))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
@@ -218,6 +267,13 @@ mod tests {
         let read = value(BODY, text.as_bytes(), 100).expect("it is JSON");
         let expected: serde_json::Value = serde_json::from_str(text).expect("it is JSON");
         assert_eq!(read.into_json().expect("it is JSON"), expected);
+    }
+
+    #[test]
+    fn a_number_that_64_bits_do_not_hold_is_kept_as_it_is_written() {
+        let text = r#"{"1": "2 \" 3\\", "a": [4, -5.5, 1.00000000000000001, 6e0], "b": {"7": 18446744073709551616}}"#;
+        let read = value(BODY, text.as_bytes(), 100).expect("it is JSON").to_string();
+        assert!(read.ends_with("a: [4, -5.5, 1.00000000000000001, 6.0], b: {7: 18446744073709551616}}"), "{read}");
     }
 
     #[test]

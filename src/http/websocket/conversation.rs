@@ -72,15 +72,15 @@ impl Conversation<'_> {
             Message::Close(_) => return Err(Ending::ByClient),
         };
         match message {
-            FromClient::ConnectionInit { .. } if self.is_greeted => Err(SECOND_INIT),
-            FromClient::ConnectionInit { .. } => {
+            FromClient::ConnectionInit if self.is_greeted => Err(SECOND_INIT),
+            FromClient::ConnectionInit => {
                 self.is_greeted = true;
                 self.tell(&ToClient::ConnectionAck).await
             }
             FromClient::Ping { payload } => self.tell(&ToClient::Pong { payload }).await,
-            FromClient::Pong { .. } => Ok(()),
+            FromClient::Pong => Ok(()),
             FromClient::Subscribe { .. } if !self.is_greeted => Err(UNAUTHORIZED),
-            FromClient::Subscribe { id, payload } => self.operations.start(id, *payload),
+            FromClient::Subscribe { id, payload } => self.operations.start(id, &payload),
             FromClient::Complete { id } => {
                 self.operations.stop(&id);
                 Ok(())

@@ -1,7 +1,9 @@
 //! What either side says, and who may say what when.
 
-use async_graphql::{Response, ServerError, Value};
+use async_graphql::{Response, ServerError};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json};
 
 use super::ending::{Ending, INVALID_MESSAGE};
@@ -13,41 +15,52 @@ const ID_LIMIT: usize = 256;
 type Details = Map<String, Json>;
 
 /// A message from the client.
-#[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
 pub enum FromClient {
     /// A greeting; what comes with it has no meaning here.
-    ConnectionInit {
-        #[serde(default, rename = "payload")]
-        _details: Option<Details>,
-    },
+    ConnectionInit,
     /// Wants a `pong` with the same details.
-    Ping {
-        #[serde(default)]
-        payload: Option<Details>,
-    },
+    Ping { payload: Option<Details> },
     /// Answers a `ping`, or tells that the client lives.
-    Pong {
-        #[serde(default, rename = "payload")]
-        _details: Option<Details>,
-    },
+    Pong,
     /// Begins an operation; what it is, is read as over HTTP.
-    Subscribe { id: String, payload: Box<Value> },
+    Subscribe { id: String, payload: Box<RawValue> },
     /// Ends an operation.
     Complete { id: String },
+}
+
+/// Any message, its payload as it was written.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    id: Option<String>,
+    #[serde(borrow)]
+    payload: Option<&'a RawValue>,
 }
 
 impl FromClient {
     /// Reads one.
     pub fn read(bytes: &[u8]) -> Result<Self, Ending> {
-        let message: Self = serde_json::from_slice(bytes).map_err(|_| INVALID_MESSAGE)?;
-        match &message {
-            Self::Subscribe { id, .. } | Self::Complete { id } if id.is_empty() || id.len() > ID_LIMIT => {
-                Err(INVALID_MESSAGE)
-            }
-            _ => Ok(message),
-        }
+        let Envelope { kind, id, payload } = read(bytes)?;
+        let id = id.filter(|id| !id.is_empty() && id.len() <= ID_LIMIT).ok_or(INVALID_MESSAGE);
+        let details = |payload: Option<&RawValue>| payload.map(details).transpose();
+        Ok(match kind.as_str() {
+            "connection_init" => details(payload).map(|_| Self::ConnectionInit)?,
+            "ping" => Self::Ping { payload: details(payload)? },
+            "pong" => details(payload).map(|_| Self::Pong)?,
+            "subscribe" => Self::Subscribe { id: id?, payload: payload.ok_or(INVALID_MESSAGE)?.to_owned() },
+            "complete" => Self::Complete { id: id? },
+            _ => return Err(INVALID_MESSAGE),
+        })
     }
+}
+
+fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Ending> {
+    serde_json::from_slice(bytes).map_err(|_| INVALID_MESSAGE)
+}
+
+fn details<T: DeserializeOwned>(payload: &RawValue) -> Result<T, Ending> {
+    read(payload.get().as_bytes())
 }
 
 /// A message to the client.

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_graphql::parser::types::OperationType;
-use async_graphql::{Request, Response, Value};
+use async_graphql::{Request, Response};
 use futures_util::stream::{self, AbortHandle, BoxStream, SelectAll};
 use futures_util::{FutureExt, StreamExt};
+use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::answers::{Answer, answers};
@@ -18,7 +19,7 @@ use crate::http::clients::{Client, Share};
 use crate::http::operation;
 use crate::http::refusal::Refusal;
 use crate::http::request;
-use crate::http::request::json::Root;
+use crate::http::request::json::{self, Root};
 use crate::store::DEFAULT_TENANT;
 
 /// An operation's id with what it answers.
@@ -44,12 +45,12 @@ impl<'a> Operations<'a> {
     }
 
     /// Begins one. Where it cannot be read, or there is no place for it, that is its answer.
-    pub fn start(&mut self, id: String, payload: Value) -> Result<(), Ending> {
+    pub fn start(&mut self, id: String, payload: &RawValue) -> Result<(), Ending> {
         let id: Arc<str> = id.into();
         if self.open.contains_key(&id) {
             return Err(DUPLICATE_ID);
         }
-        let begun = read(payload).and_then(|request| Ok((request, self.place()?)));
+        let begun = self.read(payload).and_then(|request| Ok((request, self.place()?)));
         let answers = match begun {
             Ok((request, held)) => answers(self.run(request, held)).boxed(),
             Err(refusal) => stream::iter([Answer::Error(vec![server_error(&refusal, None)])]).boxed(),
@@ -74,6 +75,13 @@ impl<'a> Operations<'a> {
             self.open.remove(&id);
         }
         (id, answer)
+    }
+
+    /// What a client wants to run.
+    fn read(&self, payload: &RawValue) -> Result<Request, Error> {
+        const ROOT: Root = Root { name: "payload", prefix: "" };
+        let limit = self.server.app.config.http.json_values_limit;
+        request::operation::read(ROOT, json::value(ROOT, payload.get().as_bytes(), limit)?)
     }
 
     fn place(&self) -> Result<Held, Error> {
@@ -107,11 +115,6 @@ impl<'a> Operations<'a> {
         };
         responses.map(keeping).boxed()
     }
-}
-
-/// What a client wants to run.
-fn read(payload: Value) -> Result<Request, Error> {
-    request::operation::read(Root { name: "payload", prefix: "" }, payload)
 }
 
 fn too_many(limit: usize, of: &str) -> Error {

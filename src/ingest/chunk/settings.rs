@@ -62,6 +62,17 @@ pub enum Unit {
     Characters,
 }
 
+impl Unit {
+    /// The largest chunk in it.
+    #[must_use]
+    pub const fn longest_chunk(self) -> u32 {
+        match self {
+            Self::Tokens => MAX_SIZE_TOKENS,
+            Self::Characters => MAX_SIZE_CHARACTERS,
+        }
+    }
+}
+
 /// One thing wrong with settings.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: got {got}, expected {expected}")]
@@ -116,9 +127,10 @@ impl ChunkSettings {
     }
 
     fn size_fault(&self) -> Option<Fault> {
-        let (max, unit) = match self.unit {
-            Unit::Tokens => (MAX_SIZE_TOKENS, "tokens"),
-            Unit::Characters => (MAX_SIZE_CHARACTERS, "characters"),
+        let max = self.unit.longest_chunk();
+        let unit = match self.unit {
+            Unit::Tokens => "tokens",
+            Unit::Characters => "characters",
         };
         let is_valid = (1..=max).contains(&self.size);
         (!is_valid).then(|| fault("size", self.size, format!("1 to {max} {unit}")))

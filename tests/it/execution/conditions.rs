@@ -49,17 +49,18 @@ async fn a_condition_that_may_be_null_is_refused_wherever_it_stands() {
 
 #[tokio::test]
 async fn a_condition_that_is_not_true_or_false_is_refused() {
-    for (query, variables) in [
-        ("{ second @include(if: null) }", json!({})),
-        ("{ second @include(if: 1) }", json!({})),
-        ("{ second @include(if: \"true\") }", json!({})),
-        ("{ second @include }", json!({})),
-        ("query($s: Boolean!) { second @include(if: $s) }", json!({})),
-        ("query($s: Boolean!) { second @include(if: $s) }", json!({ "s": null })),
-        ("query($s: Boolean!) { second @include(if: $s) }", json!({ "s": "true" })),
-        ("{ second @include(if: $s) }", json!({ "s": true })),
-        ("{ second @include(if: true) @include(if: true) }", json!({})),
+    let (document, input) = ("GRAPHQL_VALIDATION_FAILED", "BAD_USER_INPUT");
+    for (query, variables, code) in [
+        ("{ second @include(if: null) }", json!({}), document),
+        ("{ second @include(if: 1) }", json!({}), document),
+        ("{ second @include(if: \"true\") }", json!({}), document),
+        ("{ second @include }", json!({}), document),
+        ("query($s: Boolean!) { second @include(if: $s) }", json!({}), input),
+        ("query($s: Boolean!) { second @include(if: $s) }", json!({ "s": null }), input),
+        ("query($s: Boolean!) { second @include(if: $s) }", json!({ "s": "true" }), input),
+        ("{ second @include(if: $s) }", json!({ "s": true }), document),
+        ("{ second @include(if: true) @include(if: true) }", json!({}), document),
     ] {
-        assert_eq!(refusal(query, variables).await.1, "GRAPHQL_VALIDATION_FAILED", "{query}");
+        assert_eq!(refusal(query, variables).await.1, code, "{query}");
     }
 }

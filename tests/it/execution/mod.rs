@@ -6,6 +6,7 @@ mod defaults;
 mod nulls;
 mod order;
 mod refusals;
+mod rules;
 mod schema;
 mod served;
 mod subscriptions;

@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 use super::{engine, first_error, refusal, request};
 
 const CODE: &str = "GRAPHQL_VALIDATION_FAILED";
+const INPUT_CODE: &str = "BAD_USER_INPUT";
 
 #[tokio::test]
 async fn a_variable_that_is_not_of_its_type_is_named() {
@@ -53,7 +54,7 @@ async fn a_variable_that_is_not_of_its_type_is_named() {
             "$n.1: got null, expected a whole number from -2147483648 to 2147483647 (Int)",
         ),
     ] {
-        assert_eq!(refusal(query, variables).await, (message.to_owned(), CODE.to_owned()), "{query}");
+        assert_eq!(refusal(query, variables).await, (message.to_owned(), INPUT_CODE.to_owned()), "{query}");
     }
 }
 

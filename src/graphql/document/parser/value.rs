@@ -2,11 +2,12 @@
 
 use async_graphql::{Name, Positioned};
 use async_graphql_value::indexmap::IndexMap;
-use async_graphql_value::{ConstValue, Number, Value};
+use async_graphql_value::{ConstValue, Value};
 
 use super::super::lexer::{Kind, Token};
 use super::super::literal;
 use super::{Parser, Refusal, Result};
+use crate::graphql::number;
 
 impl Parser<'_> {
     /// A value without variables.
@@ -25,7 +26,7 @@ impl Parser<'_> {
             }
             (Kind::Punctuator, "[") => self.list(is_constant)?,
             (Kind::Punctuator, "{") => self.object(is_constant)?,
-            (Kind::Number, _) => Value::Number(self.number()?),
+            (Kind::Number, _) => self.number()?,
             (Kind::String | Kind::BlockString, _) => Value::String(self.text()?),
             (Kind::Name, _) => named(self.take()),
             _ => return Err(self.refuse(if is_constant { "a constant" } else { "a value" })),
@@ -58,9 +59,10 @@ impl Parser<'_> {
         Ok(Value::Object(fields))
     }
 
-    fn number(&mut self) -> Result<Number> {
+    fn number(&mut self) -> Result<Value> {
         let token = self.take();
-        token.text.parse().map_err(|_| Refusal::syntax(token.at, token.text, "a number of at most 64 bits"))
+        let read = number::read(token.text).map(ConstValue::into_value);
+        read.ok_or_else(|| Refusal::syntax(token.at, token.text, "a number within 64-bit floating point"))
     }
 
     /// The value of a string, which comes next.

@@ -27,10 +27,10 @@ impl Labels {
     }
 }
 
-/// The label that a line defines.
+/// The label that a line may define, in whatever quotes and lists it stands.
 fn label(line: &str) -> Option<&str> {
-    let rest = line.trim_start_matches(' ');
-    let rest = rest.strip_prefix('[').filter(|_| line.len() - rest.len() < 4)?;
+    let is_mark = |c: char| c.is_ascii_whitespace() || c.is_ascii_digit() || ">-+*.)".contains(c);
+    let rest = line.trim_start_matches(is_mark).strip_prefix('[')?;
     let (label, _) = rest[..rest.floor_char_boundary(LABEL_BYTES + 2)].split_once("]:")?;
     Some(label)
 }

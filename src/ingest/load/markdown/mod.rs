@@ -7,6 +7,8 @@ mod pieces;
 mod reader;
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
 
 use std::cell::Cell;
@@ -15,7 +17,7 @@ use std::ops::Range;
 use pulldown_cmark::{BrokenLink, CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
 use self::labels::Labels;
-use self::pieces::{Block, Piece, Pieces};
+use self::pieces::{Block, Lengths, Piece, Pieces};
 use self::reader::Reader;
 use super::{Loaded, Stop, Stopped};
 
@@ -25,9 +27,14 @@ const OPTIONS: Options =
 
 /// The source itself with its headings as sections; `None` when it holds nothing but markup.
 pub(super) fn load(text: &str, stop: &Stop) -> Result<Option<Loaded>, Stopped> {
+    load_in(text, Lengths::default(), stop)
+}
+
+/// As [`load`], in pieces of these lengths.
+fn load_in(text: &str, lengths: Lengths, stop: &Stop) -> Result<Option<Loaded>, Stopped> {
     let labels = Labels::of(text);
     let mut reader = Reader::default();
-    let mut pieces = Pieces::new(text);
+    let mut pieces = Pieces::new(text, lengths);
     while let Some(piece) = pieces.next() {
         stop.check()?;
         let last = read(&piece, &labels, &mut reader);

@@ -9,14 +9,23 @@ use std::ops::Range;
 
 use super::lines;
 
-/// From this length on a piece ends at the first line before which every block has ended.
-const USUAL_BYTES: usize = 16 * 1024;
+/// How long pieces are, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lengths {
+    /// From here on a piece ends at the first line before which every block has ended.
+    pub(super) usual: usize,
+    /// No piece is longer. A text up to this length is one.
+    pub(super) most: usize,
+    /// How far back from there a word's end is looked for, to cut a line that is longer still.
+    pub(super) word: usize,
+}
 
-/// No piece is longer. A text up to this length is one.
-const MOST_BYTES: usize = 64 * 1024;
-
-/// How far back from there a word's end is looked for, to cut a line that is longer still.
-const WORD_BYTES: usize = 256;
+/// A parser's 144 bytes for each byte of a piece are 9 MiB at most.
+impl Default for Lengths {
+    fn default() -> Self {
+        Self { usual: 16 * 1024, most: 64 * 1024, word: 256 }
+    }
+}
 
 /// What follows a piece that is not the last: a block that swallows it goes on.
 const PROBE: &str = "x\n";
@@ -24,6 +33,7 @@ const PROBE: &str = "x\n";
 /// The pieces of a text.
 pub(super) struct Pieces<'a> {
     text: &'a str,
+    lengths: Lengths,
     at: usize,
     /// Opens, before the next piece, what was open at the end of the last one.
     opening: String,
@@ -67,8 +77,8 @@ pub(super) enum Block {
 }
 
 impl<'a> Pieces<'a> {
-    pub(super) fn new(text: &'a str) -> Self {
-        Self { text, at: 0, opening: String::new() }
+    pub(super) fn new(text: &'a str, lengths: Lengths) -> Self {
+        Self { text, lengths, at: 0, opening: String::new() }
     }
 
     /// The next piece; `None` after the last.
@@ -77,7 +87,7 @@ impl<'a> Pieces<'a> {
         if start == self.text.len() {
             return None;
         }
-        let (length, end) = measure(&self.text[start..]);
+        let (length, end) = self.lengths.measure(&self.text[start..]);
         self.at = start + length;
         let mut source = std::mem::take(&mut self.opening);
         let opened = source.len();
@@ -130,34 +140,36 @@ impl Piece {
     }
 }
 
-/// How long the piece at the beginning of a text is, and where it ends.
-fn measure(text: &str) -> (usize, End) {
-    if text.len() <= MOST_BYTES {
-        return (text.len(), End::Text);
-    }
-    let bytes = &text.as_bytes()[..MOST_BYTES];
-    let (mut any, mut flush, mut after_blank) = (None, None, false);
-    for line in lines::of(bytes) {
-        let is_blank = bytes[line.clone()].trim_ascii().is_empty();
-        if line.start > 0 {
-            let first = bytes[line.start];
-            if after_blank && line.start >= USUAL_BYTES && !lines::may_go_on_with(first) {
-                return (line.start, End::Block);
-            }
-            any = Some(line.start);
-            flush = if first.is_ascii_whitespace() { flush } else { any };
+impl Lengths {
+    /// How long the piece at the beginning of a text is, and where it ends.
+    fn measure(self, text: &str) -> (usize, End) {
+        if text.len() <= self.most {
+            return (text.len(), End::Text);
         }
-        after_blank = is_blank;
+        let bytes = &text.as_bytes()[..self.most];
+        let (mut any, mut flush, mut after_blank) = (None, None, false);
+        for line in lines::of(bytes) {
+            let is_blank = bytes[line.clone()].trim_ascii().is_empty();
+            if line.start > 0 {
+                let first = bytes[line.start];
+                if after_blank && line.start >= self.usual && !lines::may_go_on_with(first) {
+                    return (line.start, End::Block);
+                }
+                any = Some(line.start);
+                flush = if first.is_ascii_whitespace() { flush } else { any };
+            }
+            after_blank = is_blank;
+        }
+        match flush.or(any) {
+            Some(start) => (start, End::Line),
+            None => (self.end_of_word(text), End::Word),
+        }
     }
-    match flush.or(any) {
-        Some(start) => (start, End::Line),
-        None => (end_of_word(text), End::Word),
-    }
-}
 
-/// Where a line that is too long for a piece is cut.
-fn end_of_word(text: &str) -> usize {
-    let most = text.floor_char_boundary(MOST_BYTES);
-    let near = &text.as_bytes()[most - WORD_BYTES..most];
-    near.iter().rposition(u8::is_ascii_whitespace).map_or(most, |at| most - WORD_BYTES + at + 1)
+    /// Where a line that is too long for a piece is cut.
+    fn end_of_word(self, text: &str) -> usize {
+        let most = text.floor_char_boundary(self.most);
+        let near = &text.as_bytes()[most - self.word..most];
+        near.iter().rposition(u8::is_ascii_whitespace).map_or(most, |at| most - self.word + at + 1)
+    }
 }
