@@ -3,9 +3,10 @@
 //!
 //! Before: which operation runs ([`operation`]), what its variables are ([`variables`]), whether values are of their
 //! types ([`literals`], [`values`]), whether variables may stand where they do ([`usages`]), what stands at [`typename`]
-//! and at a subscription's root ([`subscription`]), which numbers there are ([`numbers`]). The library validates the document
-//! as it was written, without running it ([`validator`]), and what it finds is told as ours ([`rules`]). What runs is the operation [rewritten](rewrite): fields [collected](collect), [arguments] without
-//! absent variables. After: the answer [completed](complete) to its [shape]. Errors of the library's are put into [words].
+//! and at a subscription's root ([`subscription`]), which numbers there are ([`numbers`]). The library validates the
+//! document as it was written, without running it ([`validator`]), and what it finds is told as ours ([`rules`]). What
+//! runs is the operation [rewritten](rewrite): fields [collected](collect), [arguments] without absent variables. After:
+//! the answer [completed](complete) to its [shape]. Errors of the library's are put into [words].
 //!
 //! Documents come here parsed and bounded.
 

@@ -2,6 +2,8 @@
 //!
 //! async-graphql 7.2.1 tells each in a sentence of its own, without a code, and two of them twice.
 
+use std::collections::HashSet;
+
 use async_graphql::ServerError;
 
 use super::words;
@@ -50,13 +52,9 @@ const RULES: [Rule; 28] = [
 
 /// Puts what rules found into our words, each fault once.
 pub fn in_our_words(errors: Vec<ServerError>) -> Vec<ServerError> {
-    let mut told: Vec<ServerError> = Vec::with_capacity(errors.len());
-    for error in errors.into_iter().map(reworded) {
-        if !told.iter().any(|other| other.message == error.message && other.locations == error.locations) {
-            told.push(error);
-        }
-    }
-    told
+    let mut told = HashSet::new();
+    let place = |error: &ServerError| error.locations.first().map(|at| (at.line, at.column));
+    errors.into_iter().map(reworded).filter(|error| told.insert((error.message.clone(), place(error)))).collect()
 }
 
 fn reworded(mut error: ServerError) -> ServerError {

@@ -239,7 +239,7 @@ pub struct IngestSourceInput {
 pub enum SourceInput {
     /// Absolute path of a directory on the machines that run the workers, under one that the operator allows (the setting
     /// `source.directories`). Every file in it and below in a format that can be loaded; hidden files and links are
-    /// left out.
+    /// left out. Where there is none, the run fails with SOURCE_INCOMPLETE.
     Directory(String),
     /// Web pages, 1 to 10,000 (a setting): `http` or `https`, on the public internet (a setting). Links are not
     /// followed.

@@ -17,7 +17,14 @@ const FILE: &str = "lock";
 /// same name. Children do not inherit it, so an orphaned PostgreSQL never keeps it.
 #[derive(Debug)]
 pub(super) struct DirLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for DirLock {
+    /// Closing the file would not do: a child that another thread has just forked has it too, until it runs its program.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
 }
 
 impl DirLock {
@@ -41,7 +48,7 @@ impl DirLock {
         }
         let written = account.give(&path).and_then(|()| write_holder(&mut file));
         written.map_err(ServerError::unwritable(path))?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 }
 
