@@ -94,7 +94,7 @@ async fn main() -> anyhow::Result<()> {
 }
 
 async fn tokenizer() -> anyhow::Result<std::sync::Arc<dyn Tokenize>> {
-    let options = LocalOptions { threads: Some(1), query_prompt: None, document_prompt: None };
+    let options = LocalOptions { threads: 1, query_prompt: None, document_prompt: None };
     let [model, _] = LocalModel::packaged(None, &options)?.context("run `make runtime`")?;
     Ok(model.tokenizer().await?)
 }
