@@ -2,7 +2,7 @@
 //!
 //!     cargo bench --bench load [-- --megabytes 10 --only Html --unit characters]
 //!
-//! Each document is read at half its size and at all of it, three times; the least time of each counts, since nothing
+//! Each document is read at half its size and at all of it, in three rounds; the least time of each counts, since nothing
 //! but other work on the machine makes one longer. Chunks are cut as a new collection cuts them, with the packaged
 //! model's tokenizer. Prints the dearest first.
 
@@ -22,8 +22,6 @@ use vectorforge::ingest::stop::Stop;
 
 use attack::Attack;
 
-const ROUNDS: usize = 3;
-
 #[derive(Parser)]
 struct Arguments {
     /// Size of a document, in millions of bytes.
@@ -35,6 +33,9 @@ struct Arguments {
     /// What chunks are measured in: tokens or characters.
     #[arg(long, default_value = "tokens", value_parser = ["tokens", "characters"])]
     unit: String,
+    /// Times that each document is read.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
     /// How many lines, the dearest first.
     #[arg(long, default_value_t = usize::MAX)]
     lines: usize,
@@ -66,7 +67,7 @@ async fn main() -> anyhow::Result<()> {
         settings.size *= 4;
         settings.overlap *= 4;
     }
-    let reading = Reading { tokenizer, settings };
+    let reading = Reading { tokenizer, settings, rounds: arguments.rounds };
     let all = [
         (ContentType::Markdown, markdown::ATTACKS),
         (ContentType::Html, html::ATTACKS),
@@ -110,13 +111,14 @@ impl CountTokens for Tokenizer {
 struct Reading {
     tokenizer: Tokenizer,
     settings: ChunkSettings,
+    rounds: usize,
 }
 
 impl Reading {
     fn cost(&self, kind: String, content_type: ContentType, attack: &Attack, bytes: usize) -> Cost {
         let [half, whole] = [bytes / 2, bytes].map(|size| {
             let text = attack.text(size);
-            (0..ROUNDS).map(|_| self.time(content_type, &text)).min().unwrap_or_default()
+            (0..self.rounds).map(|_| self.time(content_type, &text)).min().unwrap_or_default()
         });
         Cost { kind, half, whole }
     }

@@ -50,6 +50,12 @@ pub struct Service {
 /// others must end first.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Bytes that wait in the system until a connection takes more: enough to keep it busy. The system's own limit is 4 MB, and
+/// what a client never reads would be made up to there for each of its subscriptions (`benches/subscriptions.py`). What
+/// is on its way is not limited, so that far clients read as fast as before.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 32 * 1024;
+
 /// Serves until `stop`, then lets open requests end, as long as the grace lasts.
 ///
 /// # Errors
@@ -118,6 +124,8 @@ async fn talk(
 ) {
     // Events are small and come one by one: none shall wait for the acknowledgement of the one before.
     drop(tcp.set_nodelay(true));
+    #[cfg(target_os = "linux")]
+    drop(socket2::SockRef::from(&tcp).set_tcp_notsent_lowat(UNSENT));
     let is_beyond = guard.0.is_beyond;
     let watch = Watch::default();
     let stream = Stream::new(tcp, limits, watch.clone(), guard);
