@@ -41,6 +41,15 @@ fn commands<'a>(address: &'a str, file: &'a str) -> Vec<Vec<&'a str>> {
     ]
 }
 
+/// A server with a document to find, and its address.
+async fn server_with_words() -> (TestApp, String) {
+    let app = TestApp::start().await;
+    let collection = app.collection("docs").await;
+    app.ingest_to_end(&collection, json!([{ "source": { "text": "some words" } }])).await;
+    let address = format!("http://{}", app.address);
+    (app, address)
+}
+
 async fn run(dir: &Path, arguments: &[&str], out: Stdio, err: Stdio) -> Output {
     let mut command = vectorforge(dir, arguments);
     command.stdout(out).stderr(err);
@@ -49,10 +58,8 @@ async fn run(dir: &Path, arguments: &[&str], out: Stdio, err: Stdio) -> Output {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_whose_reader_has_gone_ends_quietly_and_one_that_cannot_write_says_so_and_fails() {
-    let app = TestApp::start().await;
-    let collection = app.collection("docs").await;
-    app.ingest_to_end(&collection, json!([{ "source": { "text": "some words" } }])).await;
-    let (dir, address) = (temporary_directory(), format!("http://{}", app.address));
+    let (_app, address) = server_with_words().await;
+    let dir = temporary_directory();
     let file = dir.path().join("a.md");
     std::fs::write(&file, "more words").expect("a file");
     for arguments in commands(&address, file.to_str().expect("UTF-8")) {
@@ -80,10 +87,8 @@ fn closed(command: &Command) -> Command {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_without_any_standard_output_says_so_and_fails() {
-    let app = TestApp::start().await;
-    let collection = app.collection("docs").await;
-    app.ingest_to_end(&collection, json!([{ "source": { "text": "some words" } }])).await;
-    let (dir, address) = (temporary_directory(), format!("http://{}", app.address));
+    let (_app, address) = server_with_words().await;
+    let dir = temporary_directory();
     let file = dir.path().join("a.md");
     std::fs::write(&file, "more words").expect("a file");
     for arguments in commands(&address, file.to_str().expect("UTF-8")) {

@@ -1,15 +1,13 @@
 //! How a request is read before anything of it is run: types, codings, JSON, lengths; each refusal in our words.
 
-use std::time::Duration;
-
 use reqwest::Url;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::TestApp;
 use crate::support::raw::{self, Answer, exchange, request};
 use crate::support::refusal::Refusals;
+use crate::support::{PATIENCE, TestApp};
 
 const CREATE: &str = "mutation { createCollection(input: { name: \"once\" }) { collection { id } } }";
 
@@ -316,6 +314,6 @@ async fn a_body_without_end_is_not_read_without_end() {
         // Ends when the server has had enough, and not by itself.
         while stream.write_all(chunk.as_bytes()).await.is_ok() {}
     };
-    tokio::time::timeout(Duration::from_secs(60), sending).await.expect("the server stops reading");
+    tokio::time::timeout(PATIENCE, sending).await.expect("the server stops reading");
     let _ = stream.read_exact(&mut seen).await;
 }
