@@ -4,18 +4,10 @@
 
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
-# The dependencies, in a layer that changes only with the manifests: all crates are empty here.
-COPY Cargo.toml Cargo.lock ./
-COPY encoder/Cargo.toml encoder/
-COPY migration/Cargo.toml migration/
-RUN mkdir -p src encoder/src encoder/benches migration/src \
-    && echo 'fn main() {}' > src/main.rs && cp src/main.rs encoder/benches/embed.rs \
-    && touch src/lib.rs encoder/src/lib.rs migration/src/lib.rs \
-    && cargo build --release --locked \
-    && rm -r src encoder/src encoder/benches migration/src
 COPY . .
-# Cargo goes by modification times, and those of the checkout are older than the empty crates'.
-RUN touch src/main.rs src/lib.rs encoder/src/lib.rs migration/src/lib.rs && cargo build --release --locked --bin vectorforge
+# Cargo's downloads and what it built stay in caches of the builder: a change builds only what it touches.
+RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \
+    cargo build --release --locked --bin vectorforge && cp target/release/vectorforge /usr/local/bin/
 
 FROM python:3.12-slim-bookworm AS runtime
 COPY runtime/requirements.txt /tmp/requirements.txt
@@ -29,7 +21,7 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --user-group --create-home --home-dir /var/lib/vectorforge vectorforge
-COPY --from=build /src/target/release/vectorforge /usr/local/bin/vectorforge
+COPY --from=build /usr/local/bin/vectorforge /usr/local/bin/vectorforge
 COPY LICENSE assets/graphiql/LICENSES.txt /usr/share/doc/vectorforge/
 ENV LANG=C.UTF-8 \
     VECTORFORGE_HTTP__HOST=0.0.0.0 \

@@ -23,8 +23,8 @@ test: runtime
 	cargo test --workspace --locked
 
 onnx-test: runtime
-	cargo clippy --all-targets --locked --features onnx -- --deny warnings
-	cargo test --locked --features onnx --lib embed::
+	cargo clippy --workspace --all-targets --locked --features onnx -- --deny warnings
+	cargo test --locked -p models --features onnx
 
 RUNS ?= 20
 chaos: runtime
@@ -37,11 +37,11 @@ format:
 
 # What holds vector code; everything else is the same on every processor, and slow under emulation.
 aarch64-test:
-	encoder/tests/aarch64.sh simd:: linear:: attention:: math:: norm:: bf16:: families::
+	crates/encoder/tests/aarch64.sh isa:: linear:: attention:: math:: norm:: bf16:: families::
 
 # The sanitizer is unstable in Rust, so the compiler is told to be a nightly one. Leaks are not looked for: tests leak names.
 sanitizer-test: runtime
-	ASAN_OPTIONS=detect_leaks=0 RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address cargo test --locked -p encoder --lib \
+	ASAN_OPTIONS=detect_leaks=0 RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address cargo test --locked -p encoder -p simd --lib \
 	  --target $(shell rustc --print host-tuple) --target-dir target/sanitizer -- --skip tokenizer::reference
 
 # Coverage is unstable in Rust, as the sanitizer is; no sanitizer, because there is no unsafe code behind these targets.

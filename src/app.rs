@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use models::Embedders;
 use serde_json::Value as Json;
+use settings::Config;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::causes::warn_of;
-use crate::config::Config;
-use crate::embed::Embedders;
 use crate::error::{Error, Result};
 use crate::ingest::pull;
 use crate::ingest::work::IngestDocument;

@@ -6,6 +6,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use models::ModelFault;
+
 use crate::causes::chain;
 
 /// Stable codes, the same in GraphQL `extensions.code`, logs and metric labels.
@@ -404,6 +406,16 @@ pub(crate) fn shorten(value: &str) -> String {
         }
     }
     short
+}
+
+impl From<ModelFault> for Error {
+    fn from(fault: ModelFault) -> Self {
+        match fault {
+            ModelFault::Unavailable(cause) => Self::unavailable("embed the text", cause),
+            ModelFault::ProviderUnavailable { provider, cause } => Self::provider_unavailable(&provider, cause),
+            ModelFault::RateLimited { provider, retry_after } => Self::rate_limited(&provider, retry_after),
+        }
+    }
 }
 
 impl fmt::Display for Error {

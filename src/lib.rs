@@ -1,13 +1,14 @@
 //! VectorForge: a semantic search and RAG backend, one binary over one PostgreSQL.
 //!
-//! In reading order: [`config`] and [`error`]; [`app`], what everything shares; the use cases [`collection`],
-//! [`ingest`] and [`search`]; what they stand on: [`store`] (PostgreSQL), [`queue`] (durable jobs), [`schedule`] (what
-//! recurs), [`source`] (files and web pages), [`embed`] (models); what stands before them: [`graphql`] (the schema) and
-//! [`http`] (the server). [`process`] puts a process together, and [`client`] is the command line's other half: it talks
-//! to a running server.
+//! In reading order: [`error`]; [`app`], what everything shares; the use cases [`collection`], [`ingest`] and [`search`];
+//! what they stand on: [`store`] (PostgreSQL), [`queue`] (durable jobs), [`schedule`] (what recurs); what stands before
+//! them: [`graphql`] (the schema) and [`http`] (the server). [`process`] puts a process together.
+//!
+//! What knows nothing of the product is a crate of its own: [`settings`], [`text`] (loaders and chunkers), [`models`],
+//! [`fetch`] (files and web pages), [`cron`], [`embedded_postgres`], and `client`, the command
+//! line's other half, which talks to a running server.
 
 pub mod causes;
-pub mod config;
 pub mod error;
 pub mod id;
 
@@ -19,15 +20,10 @@ pub mod collection;
 pub mod ingest;
 pub mod search;
 
-pub mod embed;
 pub mod queue;
 pub mod schedule;
-pub mod source;
 pub mod store;
 
 pub mod graphql;
 pub mod http;
 pub mod telemetry;
-
-pub mod client;
-pub mod output;

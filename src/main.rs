@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use client::output::{Lost, check_open, complain, print};
+use settings::{Config, EXIT_CONFIG, Machine, Sources, parse_override};
 use vectorforge::causes::chain;
-use vectorforge::config::{Config, EXIT_CONFIG, Machine, Sources, parse_override};
-use vectorforge::output::{Lost, check_open, complain, print};
-use vectorforge::{client, process};
+use vectorforge::process;
 
 /// Semantic search and RAG backend: GraphQL over one PostgreSQL with pgvector.
 #[derive(Parser)]

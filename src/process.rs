@@ -11,6 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use models::{Embedder, Embedders, LocalModel, LocalOptions, open_model_dir};
+use settings::Config;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -18,8 +20,6 @@ use self::database::Database;
 pub use self::stop::Interrupted;
 use self::stop::StopSignals;
 use crate::app::App;
-use crate::config::Config;
-use crate::embed::{Embedder, Embedders, LocalModel, LocalOptions, open_model_dir};
 use crate::http::{self, Server};
 use crate::store::disk;
 use crate::store::listen::Signals;
@@ -166,7 +166,8 @@ fn embedders(config: &Config) -> anyhow::Result<Embedders> {
             open_model_dir(dir, &name, &options).context("embedding.model_dir")?
         }
         None => {
-            let packaged = LocalModel::packaged(config.runtime_dir.as_deref(), &options)?;
+            let runtime_dirs = settings::runtime_dirs(config.runtime_dir.as_deref());
+            let packaged = LocalModel::packaged(&runtime_dirs, &options)?;
             packaged.into_iter().flatten().map(|model| Arc::new(model) as _).collect()
         }
     };

@@ -13,12 +13,12 @@ mod text;
 
 use std::time::Duration;
 
+use ::text::Stop;
+use ::text::chunk::{ChunkSettings, CountTokens, Unit, chunk};
+use ::text::load::{ContentType, load};
 use anyhow::Context;
 use clap::Parser;
-use vectorforge::embed::{Embedder, LocalModel, LocalOptions, Tokenize};
-use vectorforge::ingest::chunk::{ChunkSettings, CountTokens, Unit, chunk};
-use vectorforge::ingest::load::{ContentType, load};
-use vectorforge::ingest::stop::Stop;
+use models::{Embedder, LocalModel, LocalOptions, Tokenize};
 
 use attack::Attack;
 
@@ -96,7 +96,7 @@ async fn main() -> anyhow::Result<()> {
 
 async fn tokenizer() -> anyhow::Result<std::sync::Arc<dyn Tokenize>> {
     let options = LocalOptions { threads: 1, query_prompt: None, document_prompt: None };
-    let [model, _] = LocalModel::packaged(None, &options)?.context("run `make runtime`")?;
+    let [model, _] = LocalModel::packaged(&settings::runtime_dirs(None), &options)?.context("run `make runtime`")?;
     Ok(model.tokenizer().await?)
 }
 

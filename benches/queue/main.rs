@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use vectorforge::config::{Config, Machine, Sources};
+use settings::{Config, Machine, Sources};
 use vectorforge::store::Store;
 
 /// The queue of all jobs here.

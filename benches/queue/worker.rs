@@ -4,8 +4,8 @@ use std::io::Read;
 
 use async_trait::async_trait;
 use serde_json::json;
+use settings::Config;
 use tokio_util::sync::CancellationToken;
-use vectorforge::config::Config;
 use vectorforge::error::Result;
 use vectorforge::queue::worker::Worker;
 use vectorforge::queue::{

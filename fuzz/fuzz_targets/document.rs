@@ -9,7 +9,7 @@ use async_graphql::futures_util::FutureExt;
 use async_graphql::parser::types::{ExecutableDocument, Selection, SelectionSet};
 use async_graphql::{Request, Variables};
 use libfuzzer_sys::fuzz_target;
-use vectorforge::config::{Config, Machine, Sources};
+use settings::{Config, Machine, Sources};
 use vectorforge::graphql::document::{Census, Gate};
 use vectorforge::graphql::{AppSchema, builder};
 

@@ -1,11 +1,11 @@
 //! Making a collection with its embedding space, in one transaction.
 
 use serde_json::Value as Json;
+use text::chunk::{ChunkSettings, Unit};
 use uuid::Uuid;
 
 use crate::app::App;
 use crate::error::{Error, Result};
-use crate::ingest::chunk::{ChunkSettings, Unit};
 use crate::store::collections::{self, NewCollection};
 use crate::store::entity::collection::Model;
 use crate::store::entity::embedding_space::Metric;

@@ -3,9 +3,9 @@
 use std::io;
 
 use async_graphql::{PathSegment, Response, ServerError, Value};
+use settings::GraphqlSettings;
 
 use super::fault::{complete_codes, server_error};
-use crate::config::GraphqlSettings;
 use crate::error::{Code, Error};
 
 /// The answer within its limits, each error with a code.

@@ -34,7 +34,6 @@ use crate::telemetry::health::Probes;
 use connections::Places;
 use websocket::WebSockets;
 
-pub use door::{HostRule, Origin};
 pub use request::{FormLimits, read_form};
 
 /// What handlers share.

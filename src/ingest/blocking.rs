@@ -1,8 +1,8 @@
 //! Work on threads that may block: nobody waits for it longer than for the job that it is part of.
 
+use text::{Stop, Stopped};
 use tokio_util::sync::CancellationToken;
 
-use super::stop::{Stop, Stopped};
 use crate::error::{Error, Result};
 
 impl From<Stopped> for Error {

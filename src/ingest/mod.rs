@@ -1,16 +1,13 @@
 //! Use case: documents become chunks with vectors.
 //!
-//! [`submit`] takes them in, in one transaction with the jobs that work on them; [`work`] is such a job. `load` and
-//! `chunk` are pure: bytes to text, text to chunks, until `stop` says that nobody waits any more. `room` is what the
-//! model reads of a chunk. `vectors` stores the vectors that callers bring.
+//! [`submit`] takes them in, in one transaction with the jobs that work on them; [`work`] is such a job. How bytes become
+//! text and text becomes chunks is the matter of the crate `text`. `room` is what the model reads of a chunk. `vectors`
+//! stores the vectors that callers bring.
 
 mod blocking;
-pub mod chunk;
 pub mod delete;
-pub mod load;
 pub mod pull;
 mod room;
-pub mod stop;
 pub mod submit;
 mod vectors;
 pub mod work;

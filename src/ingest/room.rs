@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use models::Tokenize;
+
 use crate::app::App;
-use crate::embed::Tokenize;
 use crate::error::{Error, Result};
 use crate::store::entity::embedding_space::Model as Space;
 

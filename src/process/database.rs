@@ -1,11 +1,11 @@
 //! The database of a process: one that the settings name, or a PostgreSQL of our own.
 
 use anyhow::Context;
+use embedded_postgres::{Server as Postgres, ServerSettings};
+use settings::Config;
 use tokio::time::Instant;
 
-use crate::config::Config;
 use crate::store::Store;
-use crate::store::server::{Server as Postgres, ServerSettings};
 
 /// A database that answers and has pgvector.
 pub(super) struct Database {
@@ -25,11 +25,9 @@ impl Database {
     }
 
     async fn open_own(config: &Config) -> anyhow::Result<Self> {
-        let settings = ServerSettings {
-            runtime_dir: config.runtime_dir.clone(),
-            port: config.database.server_port,
-            ..ServerSettings::new(&config.data_dir)
-        };
+        let runtime_dirs = settings::runtime_dirs(config.runtime_dir.as_deref());
+        let settings =
+            ServerSettings { port: config.database.server_port, ..ServerSettings::new(&config.data_dir, runtime_dirs) };
         let postgres = Postgres::start(settings).await?;
         tracing::info!(data_dir = %config.data_dir.display(), "embedded PostgreSQL runs");
         let store = tokio::select! {

@@ -125,8 +125,9 @@ impl ActiveJob {
 
     /// Does work that is dropped at once where the lease is lost, as when the job is cancelled. A process that stops lets
     /// it end within its grace: what a provider is paid for is kept, and not asked for again.
-    pub async fn unless_lost<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        self.lost.run_until_cancelled(work).await.unwrap_or_else(|| Err(Error::lease_lost()))
+    pub async fn unless_lost<T, E: Into<Error>>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T> {
+        let done = self.lost.run_until_cancelled(work).await.ok_or_else(Error::lease_lost)?;
+        done.map_err(Into::into)
     }
 }
 

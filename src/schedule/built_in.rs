@@ -1,11 +1,11 @@
 //! Schedules of the house itself: what each does, and when. Their times are settings; callers may only turn them off.
 
+use cron::Cron;
 use serde_json::Value as Json;
+use settings::ScheduleSettings;
 use uuid::Uuid;
 
-use super::Cron;
 use crate::app::App;
-use crate::config::ScheduleSettings;
 use crate::error::{Error, Result};
 use crate::store::schedules::{self, MissedRuns, Schedule};
 

@@ -2,9 +2,10 @@
 //! So a firing is neither lost nor doubled, whoever leads and whenever it is killed.
 
 use chrono::{DateTime, Utc};
+use cron::{Due, Missed, due};
 use uuid::Uuid;
 
-use super::{Due, Missed, built_in, due};
+use super::built_in;
 use crate::app::App;
 use crate::causes::warn_of;
 use crate::error::Result;

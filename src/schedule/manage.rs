@@ -1,15 +1,16 @@
 //! Use case: schedules are made, changed, removed and run at once by callers. Built-in ones may only be turned off and on.
 
 use chrono::{DateTime, Utc};
+use cron::{Cron, CronFault};
+use fetch::Source;
 use serde_json::Value as Json;
 use uuid::Uuid;
 
-use super::{Cron, CronFault, fire};
+use super::fire;
 use crate::app::App;
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 use crate::ingest::pull;
-use crate::source::Source;
 use crate::store::entity::job::{JobState, Model as Job};
 use crate::store::jobs::{self, JobFilter, NewJob};
 use crate::store::schedules::{self, Fired, MissedRuns, Schedule};

@@ -10,12 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{counter, histogram};
+use models::{Embedded, Purpose};
 use serde_json::Value as Json;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::embed::{Embedded, Purpose};
 use crate::error::{Error, Result};
 use crate::store::embeddings::{self, Neighbour, Scan};
 use crate::store::entity::embedding_space::{IndexState, Metric, Model as Space};

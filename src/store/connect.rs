@@ -8,6 +8,7 @@ use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, RuntimeErr, Statement,
     TransactionTrait,
 };
+use settings::DatabaseSettings;
 use sqlx::{Connection, PgConnection};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
@@ -15,7 +16,6 @@ use tokio::time::{Instant, timeout_at};
 use super::Store;
 use super::bell::Bell;
 use crate::causes::chain;
-use crate::config::DatabaseSettings;
 use crate::error::Error;
 
 /// Why the database cannot be used. Each sentence says what to do.

@@ -21,7 +21,6 @@ pub mod queues;
 pub mod retention;
 pub mod runs;
 pub mod schedules;
-pub mod server;
 pub mod spaces;
 pub mod transaction;
 pub mod workers;

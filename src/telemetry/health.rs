@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::SecondsFormat;
+use models::Readiness;
 use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::app::App;
-use crate::embed::Readiness;
 use crate::store::{self, disk};
 
 /// How a part, or the whole, is.

@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use async_trait::async_trait;
+use models::{Embedded, Embedder, LocalModel, LocalOptions, ModelFault, Purpose, Readiness, Tokenize};
 use serde_json::json;
-use vectorforge::embed::{Embedded, Embedder, LocalModel, LocalOptions, Purpose, Readiness, Tokenize};
-use vectorforge::error::Result;
 
 use crate::support::TestApp;
 use crate::support::documents::chunks;
@@ -20,7 +19,8 @@ const CREATE: &str =
 /// The exact one and the rounded one.
 fn models() -> [Arc<LocalModel>; 2] {
     let options = LocalOptions { threads: 2, ..LocalOptions::default() };
-    let found = LocalModel::packaged(None, &options).expect("the model's configuration is sound");
+    let found =
+        LocalModel::packaged(&settings::runtime_dirs(None), &options).expect("the model's configuration is sound");
     found.expect("the model is not there: run `make runtime`, as `make test` does").map(Arc::new)
 }
 
@@ -112,7 +112,7 @@ impl Embedder for Watched {
         self.model.dimensions()
     }
 
-    async fn embed(&self, texts: Vec<String>, purpose: Purpose) -> Result<Vec<Embedded>> {
+    async fn embed(&self, texts: Vec<String>, purpose: Purpose) -> Result<Vec<Embedded>, ModelFault> {
         let embedded = self.model.embed(texts, purpose).await?;
         if purpose == Purpose::Document {
             self.truncated.fetch_add(embedded.iter().filter(|one| one.truncated).count(), SeqCst);
@@ -120,7 +120,7 @@ impl Embedder for Watched {
         Ok(embedded)
     }
 
-    async fn tokenizer(&self) -> Result<Arc<dyn Tokenize>> {
+    async fn tokenizer(&self) -> Result<Arc<dyn Tokenize>, ModelFault> {
         self.model.tokenizer().await
     }
 

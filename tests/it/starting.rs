@@ -6,9 +6,9 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use embedded_postgres::Server;
 use rustix::process::{Signal, kill_process};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use vectorforge::store::server::Server;
 
 use crate::embedded_server::{copy_runtime, is_gone, pid, settings, temporary_directory};
 use crate::process::{Running, postgres, vectorforge};

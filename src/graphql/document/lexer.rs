@@ -2,9 +2,9 @@
 //! nest too deep. <https://spec.graphql.org/September2025/#sec-Language.Source-Text>
 
 use async_graphql::Pos;
+use settings::GraphqlSettings;
 
 use super::refusal::{Refusal, Result};
-use crate::config::GraphqlSettings;
 use crate::error::Code;
 
 /// What a token is.

@@ -12,11 +12,11 @@ mod refusal;
 
 use async_graphql::parser::types::{DocumentOperations, ExecutableDocument, OperationType};
 use async_graphql::{ObjectType, Request, Schema, SubscriptionType, Variables};
+use settings::GraphqlSettings;
 
 pub use self::census::Census;
 use self::introspection::Introspection;
 pub use self::refusal::{Refusal, Result};
-use crate::config::GraphqlSettings;
 use crate::error::Code;
 
 /// What documents are held against.

@@ -2,6 +2,7 @@
 
 use async_graphql::{Context, Description, Enum, ID, InputObject, Object, OneofObject, SimpleObject};
 use serde_json::Value as Json;
+use text::chunk::{ChunkSettings, Unit};
 use uuid::Uuid;
 
 use super::connection::Connection;
@@ -15,7 +16,6 @@ use crate::graphql::name;
 use crate::graphql::page::{self, List, Place};
 use crate::graphql::types::date_time::DateTime;
 use crate::id::Kind;
-use crate::ingest::chunk::{ChunkSettings, Unit};
 use crate::store::collections::CollectionChange;
 use crate::store::documents::DocumentFilter;
 use crate::store::entity::collection::Model;

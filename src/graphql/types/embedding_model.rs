@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::SimpleObject;
 
-use crate::embed::Embedder;
+use models::Embedder;
 
 /// A model of this server that makes vectors.
 #[derive(SimpleObject)]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use async_graphql::{Context, Description, Enum, ID, InputObject, Object, OneofObject, SimpleObject};
+use fetch::Source;
 use serde_json::{Value as Json, json};
 
 use super::collection::Collection;
@@ -18,7 +19,6 @@ use crate::id::Kind;
 use crate::ingest::pull;
 use crate::schedule::built_in;
 use crate::schedule::manage::{NewSchedule, ScheduleChange, Work};
-use crate::source::Source;
 use crate::store::schedules::{MissedRuns as StoredMissedRuns, Schedule as Row};
 
 /// Work that recurs at the times of a cron expression: each firing enqueues a job, exactly once, whichever process

@@ -1,7 +1,6 @@
 //! Who may ask, told from the head of a request, before anything of it is read or run: the host it is for, and the web page
 //! that sends it. Knows no users; clients other than browsers are not its matter.
 
-mod authority;
 mod host;
 mod origin;
 
@@ -12,17 +11,13 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use settings::{Authority, HttpSettings, Origin};
 
 use super::accept::answer_type_or_json;
 use super::refusal::Refusal;
-use crate::config::HttpSettings;
 use crate::error::{Code, Error};
-use authority::Authority;
 use host::Hosts;
 use origin::{Caller, caller};
-
-pub use host::HostRule;
-pub use origin::Origin;
 
 /// What the settings allow.
 #[derive(Debug)]

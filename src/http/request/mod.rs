@@ -11,11 +11,11 @@ pub mod query_string;
 use async_graphql::Request;
 use axum::body::Body;
 use axum::http::HeaderMap;
+use settings::Config;
 
 use self::media::Media;
 use super::door::require_preflight;
 use super::refusal::Refusal;
-use crate::config::Config;
 use crate::error::{Error, Result};
 
 pub use multipart::{FormLimits, read_form};

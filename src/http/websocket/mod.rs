@@ -16,13 +16,13 @@ use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::http::StatusCode;
 use axum::response::Response;
 use metrics::gauge;
+use settings::HttpSettings;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::accept::JSON_TYPE;
 use super::clients::{Client, Share, Shares};
 use super::refusal::Refusal;
 use super::{Server, graphql};
-use crate::config::HttpSettings;
 use ending::NOT_ACCEPTABLE;
 
 /// The only protocol: its predecessor, `graphql-ws`, is retired.

@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-use crate::config::SourceSettings;
+use fetch::{Directory, FetchFault, FetchFaultKind, Reach, Roots, Source};
+use settings::SourceSettings;
+
 use crate::error::{Code, Error, Result};
-use crate::source::{Directory, FetchFault, FetchFaultKind, Reach, Roots, Source};
 
 /// Longest URL as it is written, in characters: that of a document's source.
 const URL_LIMIT: usize = 2_048;

@@ -16,17 +16,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
+use fetch::{Directory, FetchFault, FetchFaultKind, Fetched, Fetcher, Reach, Source};
 use futures_util::{Stream, StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
+use text::load::ContentType;
 use url::Url;
 use uuid::Uuid;
 
-use super::load::ContentType;
 use crate::app::App;
 use crate::error::{Code, Error, Result};
 use crate::queue::{ActiveJob, Handler, Step, StepEnd, payload as read_payload};
-use crate::source::{Directory, FetchFault, FetchFaultKind, Fetched, Fetcher, Reach, Source};
 use crate::store::entity::job;
 use crate::store::{Transaction, jobs, schedules};
 use check::{blocking, open, refusal};

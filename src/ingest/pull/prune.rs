@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use fetch::Directory;
 use uuid::Uuid;
 
 use super::check::blocking;
@@ -9,7 +10,6 @@ use crate::app::App;
 use crate::error::Result;
 use crate::ingest::delete::delete;
 use crate::queue::ActiveJob;
-use crate::source::Directory;
 use crate::store::documents::{self, DocumentFilter};
 use crate::store::entity::document::Model as Document;
 

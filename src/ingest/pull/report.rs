@@ -1,12 +1,12 @@
 //! What an attempt at a source came to. Kept as the result of the job's last step, also where the job fails by it.
 
+use fetch::{FetchFault, FetchFaultKind};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use url::Url;
 
 use crate::error::{Code, Error};
 use crate::ingest::submit::expected_types;
-use crate::source::{self, FetchFault, FetchFaultKind};
 
 /// Failures told one by one; the others are counted.
 pub const FAILURES_TOLD: usize = 1_000;
@@ -150,7 +150,7 @@ impl Failure {
     fn name(&self) -> String {
         let Ok(url) = Url::parse(&self.uri) else { return self.uri.clone() };
         let path = url.to_file_path().ok().filter(|_| url.scheme() == "file");
-        path.map_or_else(|| source::shown(&url), |path| path.display().to_string())
+        path.map_or_else(|| fetch::shown(&url), |path| path.display().to_string())
     }
 }
 

@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
+use fetch::{FetchFault, FetchFaultKind, Fetched};
 use futures_util::{Stream, StreamExt};
+use text::load::ContentType;
 use uuid::Uuid;
 
 use super::report::{self, Failure, Report};
 use super::{Item, SUBMIT, host};
 use crate::app::App;
 use crate::error::{Error, Result};
-use crate::ingest::load::ContentType;
 use crate::ingest::submit::{self, NewDocument, Outcome, Submission, Submitted};
 use crate::queue::{ActiveJob, StepEnd};
-use crate::source::{FetchFault, FetchFaultKind, Fetched};
 use crate::store::{Doing, jobs, schedules};
 
 /// Documents handed over at once.

@@ -1,15 +1,15 @@
 //! Documents checked and hashed, before anything is written.
 
 use serde_json::Value as Json;
+use settings::IngestSettings;
 use sha2::{Digest, Sha256};
+use text::load::ContentType;
 
 use super::content::{check_bytes, check_chunks, check_file, content_type, refuse_content_type};
 use super::document::{NewDocument, Source};
 use super::{CHUNK_SEPARATOR, CHUNKS_CONTENT_TYPE};
 use crate::app::App;
-use crate::config::IngestSettings;
 use crate::error::{Error, Result};
-use crate::ingest::load::ContentType;
 use crate::ingest::room::Room;
 use crate::ingest::vectors;
 use crate::store::entity::embedding_space::Model as Space;

@@ -1,9 +1,9 @@
 //! Chunks that are embedded and committed together.
 
+use models::{Embedder, Purpose};
 use tokio::time::Instant;
 
 use super::stage;
-use crate::embed::{Embedder, Purpose};
 use crate::error::{Error, Result};
 use crate::ingest::vectors;
 use crate::store::entity::{chunk, embedding, embedding_space::Model as Space};

@@ -1,12 +1,12 @@
 //! A document's content as text and chunks. Blocks until it is stopped, and knows no database.
 
+use models::Tokenize;
+use text::Stop;
+use text::chunk::{self, Chunk, ChunkError, ChunkSettings, CountTokens, MAX_CHUNKS};
+use text::load::{self, LoadError, Loaded};
 use tokio::time::Instant;
 
-use crate::embed::Tokenize;
 use crate::error::{Code, Error, Result};
-use crate::ingest::chunk::{self, Chunk, ChunkError, ChunkSettings, CountTokens, MAX_CHUNKS};
-use crate::ingest::load::{self, LoadError, Loaded};
-use crate::ingest::stop::Stop;
 use crate::ingest::submit::{self, CHUNKS_CONTENT_TYPE};
 use crate::ingest::{room, vectors};
 use crate::store::entity::document_content;

@@ -11,18 +11,18 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use metrics::{counter, histogram};
+use models::Embedder;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
+use text::chunk::{Chunk, ChunkSettings};
+use text::load::Loaded;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use self::batch::Batch;
 use super::QUEUE;
 use super::blocking::until_stopped;
-use super::chunk::{Chunk, ChunkSettings};
-use super::load::Loaded;
 use crate::app::App;
-use crate::embed::Embedder;
 use crate::error::{Error, Result};
 use crate::queue::{ActiveJob, Handler, Step, StepEnd, payload};
 use crate::store::entity::document::{Model as Document, Status};
@@ -52,7 +52,7 @@ pub fn job(app: &App, document: &Document, space: &Space, run: Uuid) -> jobs::Ne
     let payload = Payload { document_id: document.id, version: document.version, run_id: run };
     let payload = serde_json::to_value(payload).expect("a payload of ids is JSON");
     jobs::NewJob {
-        provider: space.model.as_deref().map(|model| crate::embed::provider_of(model).to_owned()),
+        provider: space.model.as_deref().map(|model| models::provider_of(model).to_owned()),
         collection_id: Some(document.collection_id),
         document_id: Some(document.id),
         run_id: Some(run),

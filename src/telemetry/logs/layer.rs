@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
+use settings::LogFormat;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
 use tracing_log::NormalizeEvent;
@@ -12,7 +13,6 @@ use tracing_subscriber::registry::{LookupSpan, Scope};
 use super::fields::Fields;
 use super::line::Line;
 use super::sink::{News, Sink};
-use crate::config::LogFormat;
 
 /// A `tracing` layer that writes one line per event, with the fields of the spans that it happened in.
 pub(super) struct LineLayer {

@@ -3,10 +3,10 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::Value;
+use settings::LogFormat;
 use tracing::Metadata;
 
 use super::fields::Fields;
-use crate::config::LogFormat;
 
 /// Keys that every JSON line has. A field of such a name is written with `field.` before it.
 const FIXED_KEYS: [&str; 7] = ["timestamp", "level", "logger", "message", "module", "function", "line"];

@@ -19,9 +19,9 @@ use tracing_log::{AsLog, LogTracer};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 
-use crate::config::{LogLevel, LogSettings};
 use layer::LineLayer;
 use rotate::RotatingFile;
+use settings::{LogLevel, LogSettings};
 use sink::Sink;
 
 /// Libraries that tell their inner life at info and debug. A name covers all that begin with it, such as `tower_http`.

@@ -4,10 +4,10 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
+use settings::{Config, LogFormat, Machine, Sources};
 use tracing_subscriber::layer::SubscriberExt;
 
 use super::*;
-use crate::config::{Config, LogFormat, Machine, Sources};
 
 #[derive(Clone, Default)]
 struct Console(Arc<Mutex<Vec<u8>>>);

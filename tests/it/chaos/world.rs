@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use embedded_postgres::{Durability, Server, ServerSettings};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -10,7 +11,6 @@ use vectorforge::queue::Handlers;
 use vectorforge::queue::steer::{Selection, Steering, steer};
 use vectorforge::store::entity::job::JobState;
 use vectorforge::store::jobs::{NewJob, enqueue};
-use vectorforge::store::server::{Durability, Server, ServerSettings};
 use vectorforge::store::{DEFAULT_TENANT, Store};
 
 use crate::support::database::settings;
@@ -46,7 +46,7 @@ impl World {
         let dir = crate::embedded_server::temporary_directory();
         // What is committed must outlive the server, though not a power cut.
         let extra = vec![("synchronous_commit".into(), "on".into()), ("full_page_writes".into(), "on".into())];
-        let new = ServerSettings::new(dir.path().join("data"));
+        let new = ServerSettings::new(dir.path().join("data"), settings::runtime_dirs(None));
         let server_settings = ServerSettings { durability: Durability::None, extra, ..new };
         let server = Server::start(server_settings.clone()).await.expect("the server starts");
         let store = Store::connect(&settings().database, server.url()).await.expect("it answers");

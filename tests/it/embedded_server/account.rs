@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown};
 use std::path::{Path, PathBuf};
 
+use embedded_postgres::Server;
 use rustix::process::geteuid;
-use vectorforge::store::server::Server;
 
 use super::{copy_runtime, settings, temporary_directory};
 
@@ -28,7 +28,7 @@ async fn root_serves_as_another_user_from_a_copy_it_can_reach_and_others_as_them
     let dir = temporary_directory();
     let data_dir = dir.path().join("data");
     let mut settings = settings(&data_dir);
-    settings.runtime_dir = Some(private_runtime(dir.path()));
+    settings.runtime_dirs = vec![private_runtime(dir.path())];
     for _ in 0..2 {
         let server = Server::start(settings.clone()).await.expect("start");
         let user = fs::metadata(format!("/proc/{}", server.pid())).expect("running").uid();

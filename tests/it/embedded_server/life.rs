@@ -4,10 +4,10 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
+use embedded_postgres::{Durability, Server};
 use rustix::process::test_kill_process;
 use sqlx::Connection;
 use sqlx::PgConnection;
-use vectorforge::store::server::{Durability, Server};
 
 use super::{connect, execute, pid, settings, temporary_directory, text};
 

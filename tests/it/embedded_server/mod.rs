@@ -14,12 +14,12 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use embedded_postgres::{Durability, Server, ServerSettings};
 use rustix::process::{Pid, geteuid, test_kill_process};
 use sqlx::{Connection, PgConnection, Row};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
-use vectorforge::store::server::{Durability, Server, ServerSettings};
 
 use crate::support::PATIENCE;
 
@@ -41,8 +41,7 @@ fn runtime_dir() -> PathBuf {
 
 /// Quick settings: nothing waits for the disk.
 pub fn settings(data_dir: impl Into<PathBuf>) -> ServerSettings {
-    let mut settings = ServerSettings::new(data_dir);
-    settings.runtime_dir = Some(runtime_dir());
+    let mut settings = ServerSettings::new(data_dir, vec![runtime_dir()]);
     settings.durability = Durability::None;
     settings.max_connections = 10;
     settings.extra.push(("shared_buffers".into(), "16MB".into()));

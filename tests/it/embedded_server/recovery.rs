@@ -5,9 +5,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use embedded_postgres::{Durability, Server, ServerError};
 use rustix::process::{Signal, geteuid, kill_process};
 use tokio::process::{Child, Command};
-use vectorforge::store::server::{Durability, Server, ServerError};
 
 use crate::support::PATIENCE;
 

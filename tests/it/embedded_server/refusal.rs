@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use embedded_postgres::Server;
 use rustix::process::geteuid;
-use vectorforge::store::server::Server;
 
 use super::{refusal, settings, temporary_directory};
 
@@ -73,7 +73,7 @@ async fn a_failing_initdb_is_quoted_and_leaves_no_cluster() {
         fs::set_permissions(program, fs::Permissions::from_mode(0o755)).expect("chmod");
     }
     let mut settings = settings(dir.path().join("data"));
-    settings.runtime_dir = Some(runtime);
+    settings.runtime_dirs = vec![runtime];
     let message = refusal(settings).await;
     assert!(message.contains("could not write: No space left on device"), "{message}");
     assert!(!dir.path().join("data/postgres").exists());
@@ -83,7 +83,7 @@ async fn a_failing_initdb_is_quoted_and_leaves_no_cluster() {
 async fn a_missing_runtime_says_how_to_get_one() {
     let dir = temporary_directory();
     let mut settings = settings(dir.path().join("data"));
-    settings.runtime_dir = Some(dir.path().join("nothing"));
+    settings.runtime_dirs = vec![dir.path().join("nothing")];
     let message = refusal(settings).await;
     for expected in ["nothing", "run `make runtime`", "set DATABASE_URL"] {
         assert!(message.contains(expected), "{message}");

@@ -1,5 +1,6 @@
 //! `jobs` and `job`: which jobs there are, and everything about one.
 
+use models::ModelFault;
 use serde_json::{Value as Json, json};
 
 use super::{bad_document, collection, document, job, job_ids};
@@ -106,8 +107,7 @@ async fn a_caller_neither_sees_nor_steers_the_jobs_of_another_tenant() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_tells_its_attempts_steps_events_and_payload() {
     let (embedder, builder) = super::steered();
-    let unavailable = || vectorforge::error::Error::unavailable("embed the text", std::io::Error::other("down"));
-    embedder.faults.lock().expect("ours").push_back(unavailable());
+    embedder.faults.lock().expect("ours").push_back(ModelFault::Unavailable(anyhow::anyhow!("down")));
     let app = builder.start().await;
     let collection = collection(&app).await;
     let payload = app.ingest_to_end(&collection, json!([document("large", 5), document("small", 1)])).await;

@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
+use models::ModelFault;
 use serde_json::{Value as Json, json};
-use vectorforge::error::Error;
 
 use super::{
     assert_changed, bad_document, cancel, collection, document, job, job_ids, retry, state, steer, steered, until_state,
@@ -13,8 +13,8 @@ use crate::support::documents::each;
 use crate::support::gql::id;
 use crate::support::{TestApp, until};
 
-fn unavailable() -> Error {
-    Error::unavailable("embed the text", std::io::Error::other("told to fail"))
+fn unavailable() -> ModelFault {
+    ModelFault::Unavailable(anyhow::anyhow!("told to fail"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -151,7 +151,8 @@ async fn a_provider_that_asks_for_a_pause_is_left_alone_and_no_attempt_is_lost()
     let (embedder, builder) = steered();
     let app = builder.set("queue.workers", 1).start().await;
     let hour = Duration::from_secs(3600);
-    embedder.faults.lock().expect("ours").push_back(Error::rate_limited("test", Some(hour)));
+    let fault = ModelFault::RateLimited { provider: "test".to_owned(), retry_after: Some(hour) };
+    embedder.faults.lock().expect("ours").push_back(fault);
     let jobs = job_ids(&app.ingest(&collection(&app).await, json!([document("a", 1), document("b", 1)])).await);
     until_state(&app, &jobs[0], "RETRYING").await;
     until("the other job to wait for the provider", async || {

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
+use models::{Embedder, Embedders};
+use settings::{Config, Machine, Sources};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use vectorforge::app::App;
-use vectorforge::config::{Config, Machine, Sources};
-use vectorforge::embed::{Embedder, Embedders};
 use vectorforge::http::{self, Server};
 use vectorforge::queue::{Handlers, Settler};
 use vectorforge::store::Store;

@@ -5,10 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
+use embedded_postgres::{Durability, Server, ServerSettings};
+use settings::{Config, Machine, Sources};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use vectorforge::config::{Config, Machine, Sources};
 use vectorforge::store::Store;
-use vectorforge::store::server::{Durability, Server, ServerSettings};
 
 static CLUSTER: OnceLock<Cluster> = OnceLock::new();
 
@@ -129,8 +129,11 @@ async fn own_server() -> (Server, Cleaner) {
         .stderr(Stdio::null())
         .spawn()
         .expect("sh is there");
-    let settings =
-        ServerSettings { durability: Durability::None, max_connections: 400, ..ServerSettings::new(dir.join("data")) };
+    let settings = ServerSettings {
+        durability: Durability::None,
+        max_connections: 400,
+        ..ServerSettings::new(dir.join("data"), settings::runtime_dirs(None))
+    };
     (Server::start(settings).await.expect("the test server starts"), Cleaner(cleaner))
 }
 

@@ -8,8 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use vectorforge::embed::{Embedded, Embedder, Purpose, Readiness, Tokenize};
-use vectorforge::error::{Error, Result};
+use models::{Embedded, Embedder, ModelFault, Purpose, Readiness, Tokenize};
 
 use super::holder::{Holder, Words};
 
@@ -28,7 +27,7 @@ pub struct WordEmbedder {
     /// So many calls fail first, as a provider does that is down.
     pub failures: AtomicUsize,
     /// The next calls for documents fail so, one each.
-    pub faults: Mutex<VecDeque<Error>>,
+    pub faults: Mutex<VecDeque<ModelFault>>,
     /// While it is set, every call for documents fails, as those of a provider that is down do.
     pub is_down: AtomicBool,
     /// Calls so far.
@@ -92,7 +91,7 @@ impl Embedder for WordEmbedder {
         DIMENSIONS as u32
     }
 
-    async fn embed(&self, texts: Vec<String>, purpose: Purpose) -> Result<Vec<Embedded>> {
+    async fn embed(&self, texts: Vec<String>, purpose: Purpose) -> Result<Vec<Embedded>, ModelFault> {
         let call = self.calls.fetch_add(1, Ordering::SeqCst);
         if self.hang_after.is_some_and(|limit| call >= limit) {
             std::future::pending::<()>().await;
@@ -102,7 +101,8 @@ impl Embedder for WordEmbedder {
         }
         if purpose == Purpose::Document {
             if self.is_down.load(Ordering::SeqCst) {
-                return Err(Error::provider_unavailable("test", std::io::Error::other("told to be down")));
+                let cause = anyhow::anyhow!("told to be down");
+                return Err(ModelFault::ProviderUnavailable { provider: "test".to_owned(), cause });
             }
             if let Some(error) = self.faults.lock().expect("nobody panics here").pop_front() {
                 return Err(error);
@@ -111,7 +111,7 @@ impl Embedder for WordEmbedder {
         let is_poison = |text: &String| self.panics_at.as_ref().is_some_and(|word| text.contains(word));
         assert!(!texts.iter().any(is_poison), "told to panic");
         if self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
-            return Err(Error::unavailable("embed the text", std::io::Error::other("told to fail")));
+            return Err(ModelFault::Unavailable(anyhow::anyhow!("told to fail")));
         }
         if let (Some(log), Purpose::Document) = (&self.log, purpose) {
             note(log, &texts);
@@ -119,7 +119,7 @@ impl Embedder for WordEmbedder {
         Ok(texts.iter().map(|text| embed(text)).collect())
     }
 
-    async fn tokenizer(&self) -> Result<Arc<dyn Tokenize>> {
+    async fn tokenizer(&self) -> Result<Arc<dyn Tokenize>, ModelFault> {
         Ok(Arc::new(Words::new(self.holder.clone())))
     }
 

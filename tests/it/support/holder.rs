@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use vectorforge::embed::Tokenize;
+use models::Tokenize;
 
 /// Far above what a test takes: so long a failed one keeps its thread.
 const LIMIT: Duration = Duration::from_secs(120);

@@ -1,0 +1,35 @@
+//! The command-line client of a running server: `ingest`, `search` and `health`; and how commands print.
+//!
+//! It speaks GraphQL over HTTP and, for progress, over one WebSocket (`graphql-transport-ws`), as any other client
+//! would: it never touches the database, and of the server's code it uses nothing but the tables that tell formats.
+
+mod answer;
+mod collection;
+mod error;
+mod health;
+mod ingest;
+pub mod output;
+mod page;
+mod retry;
+mod search;
+mod server;
+mod terminal;
+
+#[cfg(test)]
+mod tests;
+
+pub use answer::{ApiError, Refusal};
+pub use error::ClientError;
+pub use health::{HealthOptions, health};
+pub use ingest::summary::{Failure, Summary};
+pub use ingest::{IngestOptions, ingest};
+pub use search::{SearchOptions, search};
+pub use server::ServerUrl;
+
+/// Where the server is; part of every command's options.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ServerOptions {
+    /// Address of the server
+    #[arg(long, env = "VECTORFORGE_URL", value_name = "URL", default_value = "http://127.0.0.1:8000")]
+    pub url: ServerUrl,
+}
