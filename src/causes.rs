@@ -23,10 +23,10 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
     told
 }
 
-/// Warns of an error of ours with its code and cause, after fields of the caller's, unless it was told before.
+/// Warns of an error of ours with its code and cause, after fields of the caller's, unless somebody has logged it before.
 macro_rules! warn_of {
     ($error:expr $(, $($fields:tt)+)?) => {
-        if $error.is_news() {
+        if $error.claim_log() {
             let (code, cause) = ($error.code.as_str(), $error.causes());
             tracing::warn!($($($fields)+,)? code, cause, "{}", $error);
         }

@@ -258,7 +258,7 @@ pub struct Error {
     pub retry_after: Option<Duration>,
     /// For the log only.
     pub cause: Option<anyhow::Error>,
-    is_told: AtomicBool,
+    is_logged: AtomicBool,
 }
 
 /// Result with our error.
@@ -277,7 +277,7 @@ impl Error {
             expected: None,
             retry_after: None,
             cause: None,
-            is_told: AtomicBool::new(false),
+            is_logged: AtomicBool::new(false),
         }
     }
 
@@ -331,7 +331,7 @@ impl Error {
         let sentence = format!("could not {doing}: the disk of the database is full; it goes on when there is room");
         let mut error = Self::new(Code::StorageFull, sentence);
         error.cause = Some(cause.into());
-        error.is_told = AtomicBool::new(true);
+        error.is_logged = AtomicBool::new(true);
         error
     }
 
@@ -376,9 +376,9 @@ impl Error {
         Self::new(Code::LeaseLost, "the job's lease was lost to another worker")
     }
 
-    /// Whether nobody has logged it yet; asked once, it is told.
-    pub fn is_news(&self) -> bool {
-        !self.is_told.swap(true, Ordering::Relaxed)
+    /// Whether the caller is the first to ask, and so the one who logs it.
+    pub fn claim_log(&self) -> bool {
+        !self.is_logged.swap(true, Ordering::Relaxed)
     }
 
     /// Its causes as one line.

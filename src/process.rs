@@ -20,7 +20,7 @@ use self::database::Database;
 pub use self::stop::Interrupted;
 use self::stop::StopSignals;
 use crate::app::App;
-use crate::http::{self, Server};
+use crate::http::{self, ServerState};
 use crate::store::disk;
 use crate::store::listen::Signals;
 use crate::tasks::Tasks;
@@ -108,7 +108,7 @@ async fn run(config: Config, role: Role) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
     let stop = CancellationToken::new();
     let mut tasks = Tasks::default();
-    let server = Server::new(app.clone(), recorder.clone(), stop.clone());
+    let server = ServerState::new(app.clone(), recorder.clone(), stop.clone());
     tasks.spawn(
         "memory",
         memory::keep_giving_back({

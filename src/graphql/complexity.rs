@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextValidation};
 use async_graphql::{ServerError, ValidationResult};
 
-use super::document::Refusal;
+use super::document::DocumentError;
 use crate::error::Code;
 
 /// The extension, for the schema's builder.
@@ -28,8 +28,8 @@ impl Extension for LimitComplexity {
         let valid = next.run(ctx).await?;
         if valid.complexity > self.0 {
             let got = format!("{} points", valid.complexity);
-            let refusal = Refusal::limit(Code::QueryTooComplex, got, self.0, "points", "complexity_limit");
-            return Err(vec![refusal.into()]);
+            let error = DocumentError::limit(Code::QueryTooComplex, got, self.0, "points", "complexity_limit");
+            return Err(vec![error.into()]);
         }
         Ok(valid)
     }

@@ -11,7 +11,7 @@ pub type Result<T> = std::result::Result<T, async_graphql::Error>;
 
 impl ErrorExtensions for Error {
     fn extend(&self) -> async_graphql::Error {
-        if !self.code.is_callers() && self.is_news() {
+        if !self.code.is_callers() && self.claim_log() {
             tracing::error!(code = self.code.as_str(), cause = self.causes(), "{self}");
         }
         async_graphql::Error::new(&self.message).extend_with(|_, extensions| {

@@ -16,13 +16,13 @@ use serde_json::json;
 
 use super::accept::{JSON_TYPE, RESPONSE_TYPE, answer_type, content_type};
 use super::clients::Client;
-use super::refusal::Refusal;
-use super::{Server, operation, request, websocket};
+use super::rejection::Rejection;
+use super::{ServerState, operation, request, websocket};
 use crate::error::{Code, Error};
 
 /// `GET /graphql`: a query, or the opening of a WebSocket.
 pub async fn get(
-    State(server): State<Server>,
+    State(server): State<ServerState>,
     Extension(client): Extension<Client>,
     RawQuery(query): RawQuery,
     parts: Parts,
@@ -34,20 +34,20 @@ pub async fn get(
             Err(_) => unknown_protocol(&parts.headers).into_response(JSON_TYPE),
         };
     }
-    let Some(answer_type) = answer_type(&parts.headers) else { return Refusal::not_acceptable() };
+    let Some(answer_type) = answer_type(&parts.headers) else { return Rejection::not_acceptable() };
     let values_limit = server.app.config.http.json_values_limit;
     match request::query_string::read(&query.unwrap_or_default(), values_limit) {
         Ok(request) => run(server, request, answer_type, Reading::Get).await,
-        Err(error) => Refusal::from(error).into_response(answer_type),
+        Err(error) => Rejection::from(error).into_response(answer_type),
     }
 }
 
 /// `POST /graphql`: any operation, as JSON or as a multipart upload.
-pub async fn post(State(server): State<Server>, headers: HeaderMap, body: Body) -> HttpResponse {
-    let Some(answer_type) = answer_type(&headers) else { return Refusal::not_acceptable() };
+pub async fn post(State(server): State<ServerState>, headers: HeaderMap, body: Body) -> HttpResponse {
+    let Some(answer_type) = answer_type(&headers) else { return Rejection::not_acceptable() };
     match request::read(&server.app.config, &headers, body).await {
         Ok(request) => run(server, request, answer_type, Reading::Post).await,
-        Err(refusal) => refusal.into_response(answer_type),
+        Err(rejection) => rejection.into_response(answer_type),
     }
 }
 
@@ -56,10 +56,10 @@ pub async fn sdl() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], crate::graphql::sdl())
 }
 
-fn unknown_protocol(headers: &HeaderMap) -> Refusal {
+fn unknown_protocol(headers: &HeaderMap) -> Rejection {
     let offered = headers.get(header::SEC_WEBSOCKET_PROTOCOL).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let got = offered.unwrap_or("none".into());
-    Refusal::from(Error::input("sec-websocket-protocol", got, "graphql-transport-ws"))
+    Rejection::from(Error::input("sec-websocket-protocol", got, "graphql-transport-ws"))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -68,7 +68,7 @@ enum Reading {
     Post,
 }
 
-async fn run(server: Server, request: Request, answer_type: &'static str, reading: Reading) -> HttpResponse {
+async fn run(server: ServerState, request: Request, answer_type: &'static str, reading: Reading) -> HttpResponse {
     let admitted = match server.engine.admit(request) {
         Ok(admitted) => admitted,
         Err(refused) => return answer(answer_type, &refused),
@@ -77,12 +77,12 @@ async fn run(server: Server, request: Request, answer_type: &'static str, readin
     if reading == Reading::Get && admitted.operation.is_some_and(|operation| operation != OperationType::Query) {
         let expected = "a query: mutations go by POST, subscriptions by WebSocket";
         let error = Error::input("query", "another operation by GET", expected);
-        let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, error).with(header::ALLOW, "POST");
-        return refusal.into_response(answer_type);
+        let rejection = Rejection::new(StatusCode::METHOD_NOT_ALLOWED, error).with(header::ALLOW, "POST");
+        return rejection.into_response(answer_type);
     }
     match operation::execute(&server, admitted, ()).await {
         Ok(response) => answer(answer_type, &response),
-        Err(refusal) => refusal.into_response(answer_type),
+        Err(rejection) => rejection.into_response(answer_type),
     }
 }
 
@@ -105,13 +105,13 @@ fn answer(answer_type: &'static str, response: &Response) -> HttpResponse {
 }
 
 /// A request on a connection beyond the limit.
-pub async fn too_many_connections(State(server): State<Server>) -> HttpResponse {
+pub async fn too_many_connections(State(server): State<ServerState>) -> HttpResponse {
     let expected = format!("at most {} (http.connection_limit)", server.app.config.http.connection_limit);
     busy(StatusCode::SERVICE_UNAVAILABLE, "connections", expected).into_response(JSON_TYPE)
 }
 
-/// A refusal for want of a place, which others will give back.
-pub fn busy(status: StatusCode, what: &str, expected: String) -> Refusal {
+/// A rejection for want of a slot, which others will give back.
+pub fn busy(status: StatusCode, what: &str, expected: String) -> Rejection {
     let error = Error::refused(Code::TooManyConnections, what, "one more", expected);
-    Refusal::new(status, error).with(header::RETRY_AFTER, "1")
+    Rejection::new(status, error).with(header::RETRY_AFTER, "1")
 }

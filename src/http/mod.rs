@@ -11,7 +11,7 @@ mod measure;
 mod operation;
 mod operations;
 mod page;
-mod refusal;
+mod rejection;
 mod request;
 mod websocket;
 
@@ -31,33 +31,33 @@ use crate::app::App;
 use crate::error::Result;
 use crate::graphql::{Engine, Feeds};
 use crate::telemetry::health::Probes;
-use connections::Places;
+use connections::Slots;
 use websocket::WebSockets;
 
 pub use request::{FormLimits, read_form};
 
 /// What handlers share.
 #[derive(Clone)]
-pub struct Server {
+pub struct ServerState {
     app: Arc<App>,
     engine: Engine,
     feeds: Arc<Feeds>,
     probes: Arc<Probes>,
     metrics: PrometheusHandle,
-    places: Places,
+    slots: Slots,
     websockets: WebSockets,
     stop: CancellationToken,
 }
 
-impl Server {
+impl ServerState {
     /// The server over an application. WebSockets are closed when `stop` is cancelled.
     pub fn new(app: Arc<App>, metrics: PrometheusHandle, stop: CancellationToken) -> Self {
         let feeds = Arc::new(Feeds::default());
         let engine = crate::graphql::engine(app.clone(), feeds.clone());
         let probes = Arc::new(Probes::of(&app));
-        let places = Places::new(app.config.http.connection_limit);
+        let slots = Slots::new(app.config.http.connection_limit);
         let websockets = WebSockets::new(&app.config.http);
-        Self { app, engine, feeds, probes, metrics, places, websockets, stop }
+        Self { app, engine, feeds, probes, metrics, slots, websockets, stop }
     }
 
     /// All routes of the API.
@@ -93,7 +93,7 @@ impl Server {
 
     /// Connections that are open now, those that are being closed among them.
     pub fn connections(&self) -> usize {
-        self.places.taken()
+        self.slots.taken()
     }
 
     /// WebSockets that are open now.
@@ -121,9 +121,9 @@ pub async fn listen(app: &App) -> anyhow::Result<TcpListener> {
 ///
 /// # Errors
 /// Where nothing can be served any more.
-pub async fn serve(listener: TcpListener, server: Server, router: Router) -> Result<()> {
+pub async fn serve(listener: TcpListener, server: ServerState, router: Router) -> Result<()> {
     let (app, stop) = (server.app.clone(), server.stop.clone());
-    let places = server.places.clone();
-    let service = connections::Service { usual: router, beyond: server.beyond_router(), places };
+    let slots = server.slots.clone();
+    let service = connections::Service { usual: router, beyond: server.beyond_router(), slots };
     connections::serve(listener, service, &app.config.http, stop).await
 }

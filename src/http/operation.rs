@@ -3,14 +3,18 @@
 use async_graphql::Response;
 use axum::http::StatusCode;
 
-use super::Server;
-use super::refusal::Refusal;
+use super::ServerState;
+use super::rejection::Rejection;
 use crate::error::Error;
 use crate::graphql::document::Admitted;
 use crate::store::DEFAULT_TENANT;
 
 /// Runs a query or mutation within `http.request_timeout_ms`. `held` is what it holds until it really ends.
-pub async fn execute<T: Send + 'static>(server: &Server, mut admitted: Admitted, held: T) -> Result<Response, Refusal> {
+pub async fn execute<T: Send + 'static>(
+    server: &ServerState,
+    mut admitted: Admitted,
+    held: T,
+) -> Result<Response, Rejection> {
     let limit = server.app.config.http.request_timeout;
     admitted.request.data = crate::graphql::request_data(&server.app, DEFAULT_TENANT);
     let engine = server.engine.clone();
@@ -22,7 +26,7 @@ pub async fn execute<T: Send + 'static>(server: &Server, mut admitted: Admitted,
     match tokio::time::timeout(limit, executing).await {
         Ok(Ok(response)) => Ok(response),
         Ok(Err(panic)) => Err(Error::internal("run the operation", panic).into()),
-        Err(_) => Err(Refusal::new(StatusCode::GATEWAY_TIMEOUT, Error::timeout("the request", limit))),
+        Err(_) => Err(Rejection::new(StatusCode::GATEWAY_TIMEOUT, Error::timeout("the request", limit))),
     }
 }
 

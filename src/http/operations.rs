@@ -8,12 +8,12 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use serde_json::json;
 
-use super::Server;
+use super::ServerState;
 use crate::telemetry::health::Health;
-use crate::telemetry::metrics::tell_at_scrape;
+use crate::telemetry::metrics::set_scrape_gauges;
 
 /// `/health`, `/healthz`, `/readyz`, `/metrics`
-pub fn routes() -> Router<Server> {
+pub fn routes() -> Router<ServerState> {
     Router::new()
         .route("/health", get(health))
         .route("/healthz", get(health))
@@ -27,14 +27,14 @@ async fn health() -> impl IntoResponse {
 }
 
 /// The process can do its work: 200 unless something that it cannot do without is missing.
-async fn ready(State(server): State<Server>) -> impl IntoResponse {
+async fn ready(State(server): State<ServerState>) -> impl IntoResponse {
     let report = server.probes.ask(&server.app).await;
     let status = if report.status == Health::Unhealthy { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     (status, Json(report))
 }
 
 /// Prometheus's text format. <https://prometheus.io/docs/instrumenting/exposition_formats/>
-async fn metrics(State(server): State<Server>) -> impl IntoResponse {
-    tell_at_scrape(&server.app);
+async fn metrics(State(server): State<ServerState>) -> impl IntoResponse {
+    set_scrape_gauges(&server.app);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], server.metrics.render())
 }

@@ -168,7 +168,7 @@ impl Worker {
             // Given back with all others when the process stops; or somebody else's by now.
             Err((_, error)) if matches!(error.code, Code::Interrupted | Code::LeaseLost) => self.leases.forget(row),
             Err((stage, error)) => {
-                if error.is_news() {
+                if error.claim_log() {
                     tracing::warn!(job = %row.id, kind = row.kind, attempt = row.attempts, stage,
                         code = error.code.as_str(), cause = error.causes(), "job attempt failed: {error}");
                 }

@@ -102,23 +102,23 @@ pub async fn keep(app: Arc<App>, recorder: PrometheusHandle) -> Result<()> {
     loop {
         tokio::select! {
             _ = upkeep.tick() => recorder.run_upkeep(),
-            _ = asked.tick() => if let Err(error) = tell(&app).await {
+            _ = asked.tick() => if let Err(error) = set_gauges(&app).await {
                 warn_of!(error);
             },
         }
     }
 }
 
-async fn tell(app: &App) -> Result<()> {
+async fn set_gauges(app: &App) -> Result<()> {
     let names = app.queues().map(|queue| queue.name);
     let db = app.store.db();
-    queues::states(db, &names, false).await?.iter().for_each(|queue| tell_queue(app, queue));
-    tell_circuits(app, &circuits::all(db).await?);
+    queues::states(db, &names, false).await?.iter().for_each(|queue| set_queue_gauges(app, queue));
+    set_circuit_gauges(app, &circuits::all(db).await?);
     Ok(())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
-fn tell_queue(app: &App, queue: &QueueState) {
+fn set_queue_gauges(app: &App, queue: &QueueState) {
     let name = || queue.name.clone();
     for (state, label) in STATES {
         gauge!("vectorforge_jobs", "queue" => name(), "state" => label).set(queue.depth(state) as f64);
@@ -130,7 +130,7 @@ fn tell_queue(app: &App, queue: &QueueState) {
     gauge!("vectorforge_queue_paused", "queue" => name()).set(f64::from(is_paused));
 }
 
-fn tell_circuits(app: &App, circuits: &[Circuit]) {
+fn set_circuit_gauges(app: &App, circuits: &[Circuit]) {
     let open = circuits.iter().filter(|circuit| circuit.open_until.is_some_and(|until| until > app.now()));
     let open = u32::try_from(open.count()).unwrap_or(u32::MAX);
     gauge!("vectorforge_circuits_open").set(f64::from(open));
@@ -138,15 +138,15 @@ fn tell_circuits(app: &App, circuits: &[Circuit]) {
 
 /// Renews the figures that cost nothing to ask, at each scrape.
 #[expect(clippy::cast_precision_loss, reason = "a disk of 2^53 bytes may be told with an error of one")]
-pub fn tell_at_scrape(app: &App) {
-    tell_pool(app);
+pub fn set_scrape_gauges(app: &App) {
+    set_pool_gauges(app);
     gauge!("vectorforge_storage_full").set(f64::from(u8::from(disk::full_since().is_some())));
     if let Some(free) = app.free_bytes() {
         gauge!("vectorforge_storage_free_bytes").set(free as f64);
     }
 }
 
-fn tell_pool(app: &App) {
+fn set_pool_gauges(app: &App) {
     let pool = app.store.pool();
     let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
     gauge!("vectorforge_database_connections", "state" => "idle").set(f64::from(idle));

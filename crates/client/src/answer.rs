@@ -18,8 +18,8 @@ pub(super) struct Answer {
 
 impl Answer {
     /// The data, or the refusal where there is any error.
-    pub fn into_data(self) -> Result<Json, Refusal> {
-        if self.errors.is_empty() { Ok(self.data) } else { Err(Refusal { errors: self.errors }) }
+    pub fn into_data(self) -> Result<Json, ApiErrors> {
+        if self.errors.is_empty() { Ok(self.data) } else { Err(ApiErrors { errors: self.errors }) }
     }
 }
 
@@ -80,12 +80,12 @@ impl fmt::Display for ApiError {
 
 /// All errors of a refused operation; at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct ApiErrors {
     /// In the server's order.
     pub errors: Vec<ApiError>,
 }
 
-impl Refusal {
+impl ApiErrors {
     /// Whether the server can do nothing now, and certainly changed nothing: it may be able to in a moment, or when
     /// somebody has made room on its disk.
     pub(super) fn is_passing(&self) -> bool {
@@ -98,13 +98,13 @@ impl Refusal {
     }
 }
 
-impl From<ApiError> for Refusal {
+impl From<ApiError> for ApiErrors {
     fn from(error: ApiError) -> Self {
         Self { errors: vec![error] }
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for ApiErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, error) in self.errors.iter().enumerate() {
             let separator = if index == 0 { "" } else { "; " };

@@ -3,9 +3,9 @@
 use serde::Deserialize;
 use serde_json::json;
 
+use super::api_client::ApiClient;
 use super::error::ClientError;
 use super::page::{PAGE, Page};
-use super::server::Server;
 use super::terminal::plain;
 
 /// How many collections are named where the wanted one is not there: one screen line.
@@ -26,7 +26,7 @@ struct Id {
 }
 
 /// Id of the collection of that name; [`ClientError::NoCollection`] names the one that may be meant, or those there are.
-pub(super) async fn find(server: &Server, name: &str) -> Result<String, ClientError> {
+pub(super) async fn find(server: &ApiClient, name: &str) -> Result<String, ClientError> {
     match look_up(server, name).await? {
         Some(id) => Ok(id),
         None => Err(no_collection(server, name, known(server).await.ok().as_deref())),
@@ -34,7 +34,7 @@ pub(super) async fn find(server: &Server, name: &str) -> Result<String, ClientEr
 }
 
 /// Id of the collection of that name, made with the server's default settings where it is not there.
-pub(super) async fn find_or_create(server: &Server, name: &str) -> Result<String, ClientError> {
+pub(super) async fn find_or_create(server: &ApiClient, name: &str) -> Result<String, ClientError> {
     if let Some(id) = look_up(server, name).await? {
         return Ok(id);
     }
@@ -45,7 +45,7 @@ pub(super) async fn find_or_create(server: &Server, name: &str) -> Result<String
     }
 }
 
-async fn look_up(server: &Server, name: &str) -> Result<Option<String>, ClientError> {
+async fn look_up(server: &ApiClient, name: &str) -> Result<Option<String>, ClientError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Data {
@@ -55,7 +55,7 @@ async fn look_up(server: &Server, name: &str) -> Result<Option<String>, ClientEr
     Ok(data.collection_by_name.map(|collection| collection.id))
 }
 
-async fn create(server: &Server, name: &str) -> Result<String, ClientError> {
+async fn create(server: &ApiClient, name: &str) -> Result<String, ClientError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Data {
@@ -70,7 +70,7 @@ async fn create(server: &Server, name: &str) -> Result<String, ClientError> {
 }
 
 /// Names of the collections, at most about [`KNOWN_READ`].
-async fn known(server: &Server) -> Result<Vec<String>, ClientError> {
+async fn known(server: &ApiClient) -> Result<Vec<String>, ClientError> {
     #[derive(Deserialize)]
     struct Data {
         collections: Page<Named>,
@@ -92,7 +92,7 @@ async fn known(server: &Server) -> Result<Vec<String>, ClientError> {
     Ok(names)
 }
 
-fn no_collection(server: &Server, name: &str, known: Option<&[String]>) -> ClientError {
+fn no_collection(server: &ApiClient, name: &str, known: Option<&[String]>) -> ClientError {
     let create = "to make a new one, `vectorforge ingest` takes --create";
     let advice = match known {
         // The names only help: a server that gives fewer at once than are asked for gives none.

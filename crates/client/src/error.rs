@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::answer::Refusal;
+use super::answer::ApiErrors;
 use crate::output;
 
 /// Why a command failed. `Display` is one sentence that says what to do where something can be done; text that came
@@ -58,7 +58,7 @@ pub enum ClientError {
     },
     /// The server refused the operation.
     #[error("the server answers: {0}")]
-    Refused(Refusal),
+    Refused(ApiErrors),
     /// A path of the command line is not there.
     #[error("no such file or folder: {path}")]
     NoSuchPath {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::ServerOptions;
+use super::api_client::{ApiClient, ServerUrl, describe_response};
 use super::error::ClientError;
-use super::server::{Server, ServerUrl, told};
 use crate::output::print;
 
 /// Longest wait: below the 30 s after which container engines give a check up.
@@ -29,10 +29,10 @@ pub async fn health(options: HealthOptions) -> Result<(), ClientError> {
 
 /// Address of a server that is ready.
 pub(super) async fn check(options: HealthOptions) -> Result<ServerUrl, ClientError> {
-    let server = Server::new(options.server.url)?;
+    let server = ApiClient::new(options.server.url)?;
     let (status, body) = server.get(server.url.ready(), TIMEOUT).await?;
     if !status.is_success() {
-        return Err(ClientError::NotReady { url: server.url.to_string(), got: told(status, &body) });
+        return Err(ClientError::NotReady { url: server.url.to_string(), got: describe_response(status, &body) });
     }
     Ok(server.url)
 }

@@ -4,6 +4,7 @@
 //! would: it never touches the database, and of the server's code it uses nothing but the tables that tell formats.
 
 mod answer;
+mod api_client;
 mod collection;
 mod error;
 mod health;
@@ -12,19 +13,18 @@ pub mod output;
 mod page;
 mod retry;
 mod search;
-mod server;
 mod terminal;
 
 #[cfg(test)]
 mod tests;
 
-pub use answer::{ApiError, Refusal};
+pub use answer::{ApiError, ApiErrors};
+pub use api_client::ServerUrl;
 pub use error::ClientError;
 pub use health::{HealthOptions, health};
-pub use ingest::summary::{Failure, Summary};
+pub use ingest::summary::{FailedDocument, Summary};
 pub use ingest::{IngestOptions, ingest};
 pub use search::{SearchOptions, search};
-pub use server::ServerUrl;
 
 /// Where the server is; part of every command's options.
 #[derive(Debug, Clone, clap::Args)]

@@ -5,8 +5,8 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
+use super::api_client::ApiClient;
 use super::error::ClientError;
-use super::server::Server;
 use super::terminal::{plain, snippet};
 use super::{ServerOptions, collection};
 use crate::output::print;
@@ -61,7 +61,7 @@ pub(super) struct SearchAnswer {
 }
 
 pub(super) async fn ask(options: SearchOptions) -> Result<SearchAnswer, ClientError> {
-    let server = Server::new(options.server.url)?;
+    let server = ApiClient::new(options.server.url)?;
     let collection = collection::find(&server, &options.collection).await?;
     let input = json!({ "collectionId": collection, "query": { "text": options.query }, "first": options.first });
     let mut data: Json = server.ask(SEARCH, json!({ "input": input })).await?;

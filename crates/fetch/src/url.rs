@@ -3,15 +3,13 @@
 use std::error::Error;
 use std::time::{Duration, SystemTime};
 
+use http_client::CONNECT_TIMEOUT;
 use reqwest::{Client, ClientBuilder, Response, StatusCode, header, redirect};
 use url::Url;
 
 use crate::fault::{FetchFault, FetchFaultKind};
 use crate::retry_after::retry_after;
 use crate::{Fetched, Reach};
-
-/// Longest time to a connection: far hosts need a second, so this is patience enough.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Redirects that are followed: from `http` to `https`, to `www`, to a language, and two to spare.
 const REDIRECT_LIMIT: usize = 5;
@@ -31,8 +29,6 @@ impl Fetcher {
     /// # Errors
     /// Where TLS cannot be set up.
     pub fn new(reach: Reach, timeout: Duration) -> Result<Self, FetchFault> {
-        // Refused where the process has a provider already; that one serves as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let with_certificates = builder(reach, timeout).build();
         // A small container may have no certificates: then `http` works still, and `https` says what it misses.
         let http = with_certificates.or_else(|_| builder(reach, timeout).tls_certs_only([]).build());
@@ -98,8 +94,7 @@ fn builder(reach: Reach, timeout: Duration) -> ClientBuilder {
             Err(refused) => attempt.error(refused),
         }
     });
-    Client::builder()
-        .user_agent(concat!("vectorforge/", env!("CARGO_PKG_VERSION")))
+    http_client::builder()
         .connect_timeout(CONNECT_TIMEOUT.min(timeout))
         .timeout(timeout)
         .redirect(policy)

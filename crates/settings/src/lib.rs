@@ -17,6 +17,7 @@ mod sections;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod unread;
 mod web;
 
 pub use choice::{LlmProvider, LogFormat, LogLevel};
@@ -26,6 +27,7 @@ pub use runtime::runtime_dirs;
 pub use secret::{REDACTED, Secret, SecretUrl, redact_url};
 pub use sections::*;
 pub use sources::{ConfigFile, Sources, parse_override};
+pub use unread::Unread;
 pub use web::{Authority, HostRule, Origin, host_of_setting};
 
 use document::Document;
@@ -101,6 +103,10 @@ impl Config {
     pub fn log_summary(&self) {
         let parts: Vec<_> = self.summary().iter().map(|(name, value)| format!("{name}={value}")).collect();
         tracing::info!(settings = parts.join(" "), "settings read");
+        if !self.unread.keys().is_empty() {
+            let unread = self.unread.keys().join(" ");
+            tracing::warn!(unread, "settings were given that nothing reads yet: their features have not landed");
+        }
         if self.llm.provider.is_none() {
             tracing::warn!("generation disabled: no LLM is configured");
         }

@@ -44,6 +44,9 @@ macro_rules! settings {
 }
 pub(super) use settings;
 
+/// Where a value comes from that nobody gave.
+const DEFAULT: &str = "default";
+
 /// What a sound setting was read from, for checks that compare two of them.
 struct Seen {
     shown: String,
@@ -81,7 +84,7 @@ impl<'a> Reader<'a> {
         let found = match self.find(&key, &setting.rule) {
             Ok(Some(given)) => self.judge(&key, given, &setting),
             Ok(None) => {
-                self.see(&key, setting.default_text.to_string(), "default".to_owned());
+                self.see(&key, setting.default_text.to_string(), DEFAULT.to_owned());
                 None
             }
             Err(fault) => {
@@ -125,6 +128,11 @@ impl<'a> Reader<'a> {
             origin: one.origin.clone(),
             expected: format!("{relation} {other}, which is {} ({})", two.shown, two.origin),
         });
+    }
+
+    /// The keys of the settings so far that somebody gave.
+    pub fn given(&self) -> impl Iterator<Item = &str> {
+        self.seen.iter().filter(|(_, seen)| seen.origin != DEFAULT).map(|(key, _)| key.as_str())
     }
 
     /// Refuses names that no setting has, and then whatever was found faulty.

@@ -11,6 +11,7 @@ use crate::kind::{
 use crate::machine::Machine;
 use crate::reader::{Reader, settings};
 use crate::secret::{Secret, SecretUrl};
+use crate::unread::Unread;
 use crate::web::{HostRule, Origin};
 
 const KIB: usize = 1 << 10;
@@ -76,6 +77,8 @@ settings! {
         pub events: EventsSettings,
         /// `health.*`
         pub health: HealthSettings,
+        /// What was given of all these and is read by nothing yet; the last, because it looks at the others.
+        pub unread: Unread,
     }
 }
 

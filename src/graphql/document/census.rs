@@ -8,8 +8,8 @@ use async_graphql::parser::types::{Directive, ExecutableDocument, Field, Selecti
 use async_graphql::{Name, Positioned, Variables};
 use async_graphql_value::{ConstValue, Value};
 
+use super::error::Result;
 use super::order::spread_first;
-use super::refusal::Result;
 
 /// Counts with fragments written out; those beyond `usize` stay at its greatest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 use async_graphql::Pos;
 use settings::GraphqlSettings;
 
-use super::refusal::{Refusal, Result};
+use super::error::{DocumentError, Result};
 use crate::error::Code;
 
 /// What a token is.
@@ -53,7 +53,7 @@ pub fn tokens<'a>(text: &'a str, limits: &GraphqlSettings) -> Result<Vec<Token<'
         }
         if nesting > limits.nesting_limit {
             let got = format!("brackets nested deeper than {} levels", limits.nesting_limit);
-            return Err(Refusal::limit(Code::QueryTooDeep, got, limits.nesting_limit, "levels", "nesting_limit"));
+            return Err(DocumentError::limit(Code::QueryTooDeep, got, limits.nesting_limit, "levels", "nesting_limit"));
         }
     }
 }
@@ -62,11 +62,11 @@ pub fn tokens<'a>(text: &'a str, limits: &GraphqlSettings) -> Result<Vec<Token<'
 fn check(token: &Token<'_>, count: usize, limits: &GraphqlSettings) -> Result<()> {
     if count > limits.tokens_limit {
         let got = format!("more than {} tokens", limits.tokens_limit);
-        return Err(Refusal::limit(Code::TooManyTokens, got, limits.tokens_limit, "tokens", "tokens_limit"));
+        return Err(DocumentError::limit(Code::TooManyTokens, got, limits.tokens_limit, "tokens", "tokens_limit"));
     }
     if token.kind == Kind::Name && token.text.len() > limits.name_limit_bytes {
         let got = format!("a name of {} bytes", token.text.len());
-        return Err(Refusal::limit(Code::NameTooLong, got, limits.name_limit_bytes, "bytes", "name_limit_bytes"));
+        return Err(DocumentError::limit(Code::NameTooLong, got, limits.name_limit_bytes, "bytes", "name_limit_bytes"));
     }
     Ok(())
 }
@@ -183,8 +183,8 @@ impl<'a> Lexer<'a> {
         Err(self.refuse("a block string without an end", "three quotes"))
     }
 
-    fn refuse(&self, got: impl std::fmt::Display, expected: &str) -> Box<Refusal> {
-        Refusal::syntax(self.at, got, expected)
+    fn refuse(&self, got: impl std::fmt::Display, expected: &str) -> Box<DocumentError> {
+        DocumentError::syntax(self.at, got, expected)
     }
 }
 

@@ -3,20 +3,20 @@
 //! ours but what the schema says of itself, and runs nothing.
 
 mod census;
+mod error;
 mod introspection;
 mod lexer;
 mod literal;
 mod order;
 mod parser;
-mod refusal;
 
 use async_graphql::parser::types::{DocumentOperations, ExecutableDocument, OperationType};
 use async_graphql::{ObjectType, Request, Schema, SubscriptionType, Variables};
 use settings::GraphqlSettings;
 
 pub use self::census::Census;
+pub use self::error::{DocumentError, Result};
 use self::introspection::Introspection;
-pub use self::refusal::{Refusal, Result};
 use crate::error::Code;
 
 /// What documents are held against.
@@ -134,7 +134,7 @@ fn check(code: Code, count: usize, limit: usize, unit: &str, setting: &str) -> R
     if count <= limit {
         return Ok(());
     }
-    Err(Refusal::limit(code, format!("{count} {unit}"), limit, unit, setting))
+    Err(DocumentError::limit(code, format!("{count} {unit}"), limit, unit, setting))
 }
 
 /// Kind of the operation of that name, or of the only one.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use async_graphql::parser::types::{ExecutableDocument, FragmentDefinition, FragmentSpread, Selection, SelectionSet};
 use async_graphql::{Name, Positioned};
 
-use super::refusal::{Refusal, Result};
+use super::error::{DocumentError, Result};
 
 /// A fragment and its name.
 type Named<'a> = (&'a Name, &'a Positioned<FragmentDefinition>);
@@ -43,7 +43,7 @@ pub fn spread_first(document: &ExecutableDocument) -> Result<Vec<Named<'_>>> {
 }
 
 /// Each fragment that is left spreads another one that is left: following them ends in a circle.
-fn refuse(document: &ExecutableDocument, open: &HashMap<&Name, usize>) -> Box<Refusal> {
+fn refuse(document: &ExecutableDocument, open: &HashMap<&Name, usize>) -> Box<DocumentError> {
     let is_left = |name: &Name| open.get(name).is_some_and(|count| *count > 0);
     let place = |name: &&Name| document.fragments[*name].pos;
     let left = document
@@ -55,7 +55,7 @@ fn refuse(document: &ExecutableDocument, open: &HashMap<&Name, usize>) -> Box<Re
     let steps = std::iter::successors(left, |name| after(name)).take(document.fragments.len());
     let Some(name) = steps.last() else { unreachable!("a fragment is left") };
     let got = format!("fragment {name}, which spreads itself");
-    Refusal::syntax(document.fragments[name].pos, got, "fragments without circles")
+    DocumentError::syntax(document.fragments[name].pos, got, "fragments without circles")
 }
 
 /// The names of the fragments that a selection set spreads, in its text, at any depth.

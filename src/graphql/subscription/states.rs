@@ -62,7 +62,7 @@ async fn read(app: Arc<App>, queue: String, latest: watch::Sender<Latest>) {
         let read_at = Instant::now();
         let state = read_once(&app, &queue).await.map_err(Arc::new);
         let is_failure = state.is_err();
-        latest.send_if_modified(|latest| tell(latest, state));
+        latest.send_if_modified(|latest| publish(latest, state));
         if is_failure {
             return;
         }
@@ -72,7 +72,7 @@ async fn read(app: Arc<App>, queue: String, latest: watch::Sender<Latest>) {
 }
 
 /// False where it is the same as before.
-fn tell(latest: &mut Latest, state: Result<(Fingerprint, QueueUpdate), Arc<Error>>) -> bool {
+fn publish(latest: &mut Latest, state: Result<(Fingerprint, QueueUpdate), Arc<Error>>) -> bool {
     let is_same = match (&latest, &state) {
         (Some(Ok((before, _))), Ok((now, _))) => before == now,
         _ => false,

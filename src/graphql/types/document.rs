@@ -183,6 +183,7 @@ impl Failure {
 
 /// Where a document's newest version stands.
 #[derive(Enum, Clone, Copy, PartialEq, Eq, Debug)]
+#[graphql(remote = "Status")]
 pub enum DocumentStatus {
     /// Stored; waits for a worker.
     Pending,
@@ -196,32 +197,6 @@ pub enum DocumentStatus {
     Deleted,
     /// Its job was cancelled.
     Cancelled,
-}
-
-impl From<Status> for DocumentStatus {
-    fn from(status: Status) -> Self {
-        match status {
-            Status::Pending => Self::Pending,
-            Status::Processing => Self::Processing,
-            Status::Indexed => Self::Indexed,
-            Status::Error => Self::Error,
-            Status::Deleted => Self::Deleted,
-            Status::Cancelled => Self::Cancelled,
-        }
-    }
-}
-
-impl From<DocumentStatus> for Status {
-    fn from(status: DocumentStatus) -> Self {
-        match status {
-            DocumentStatus::Pending => Self::Pending,
-            DocumentStatus::Processing => Self::Processing,
-            DocumentStatus::Indexed => Self::Indexed,
-            DocumentStatus::Error => Self::Error,
-            DocumentStatus::Deleted => Self::Deleted,
-            DocumentStatus::Cancelled => Self::Cancelled,
-        }
-    }
 }
 
 /// A change to a document's attributes; what is left out stays. Content changes by ingesting it again.

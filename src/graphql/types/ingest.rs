@@ -179,6 +179,7 @@ pub struct IngestedDocument {
 
 /// What became of a document.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "Outcome")]
 pub enum IngestOutcome {
     /// New, or tried again after a failure: a job works on it.
     Accepted,
@@ -186,14 +187,4 @@ pub enum IngestOutcome {
     Unchanged,
     /// New content for a known document: a job works on it, and the old content answers searches until it is done.
     Replaced,
-}
-
-impl From<Outcome> for IngestOutcome {
-    fn from(outcome: Outcome) -> Self {
-        match outcome {
-            Outcome::Accepted => Self::Accepted,
-            Outcome::Unchanged => Self::Unchanged,
-            Outcome::Replaced => Self::Replaced,
-        }
-    }
 }

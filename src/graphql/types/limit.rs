@@ -42,6 +42,7 @@ pub fn shown_key(scope: StoredScope, key: &str) -> String {
 
 /// What a limit is on.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "StoredScope")]
 pub enum LimitScope {
     /// Jobs of one queue, such as `ingest`.
     Queue,
@@ -51,28 +52,6 @@ pub enum LimitScope {
     Provider,
     /// Jobs of one tenant, `ten_…`.
     Tenant,
-}
-
-impl From<StoredScope> for LimitScope {
-    fn from(scope: StoredScope) -> Self {
-        match scope {
-            StoredScope::Queue => Self::Queue,
-            StoredScope::Kind => Self::Kind,
-            StoredScope::Provider => Self::Provider,
-            StoredScope::Tenant => Self::Tenant,
-        }
-    }
-}
-
-impl From<LimitScope> for StoredScope {
-    fn from(scope: LimitScope) -> Self {
-        match scope {
-            LimitScope::Queue => Self::Queue,
-            LimitScope::Kind => Self::Kind,
-            LimitScope::Provider => Self::Provider,
-            LimitScope::Tenant => Self::Tenant,
-        }
-    }
 }
 
 /// A limit to be set: `concurrency`, `perMinute` or both.

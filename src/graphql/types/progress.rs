@@ -127,6 +127,7 @@ pub struct RunProgress {
 
 /// What happened in a run.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "EventKind")]
 pub enum IngestEventKind {
     /// The call was accepted: always the first event.
     RunAccepted,
@@ -150,22 +151,4 @@ pub enum IngestEventKind {
     DocumentRedriven,
     /// Every document is done, failed or cancelled: the last event, unless a job is redriven later.
     RunFinished,
-}
-
-impl From<EventKind> for IngestEventKind {
-    fn from(kind: EventKind) -> Self {
-        match kind {
-            EventKind::RunAccepted => Self::RunAccepted,
-            EventKind::DocumentStarted => Self::DocumentStarted,
-            EventKind::DocumentChunked => Self::DocumentChunked,
-            EventKind::ChunksEmbedded => Self::ChunksEmbedded,
-            EventKind::DocumentIndexed => Self::DocumentIndexed,
-            EventKind::DocumentRetrying => Self::DocumentRetrying,
-            EventKind::DocumentFailed => Self::DocumentFailed,
-            EventKind::DocumentSuperseded => Self::DocumentSuperseded,
-            EventKind::DocumentCancelled => Self::DocumentCancelled,
-            EventKind::DocumentRedriven => Self::DocumentRedriven,
-            EventKind::RunFinished => Self::RunFinished,
-        }
-    }
 }

@@ -75,6 +75,7 @@ impl Run {
 
 /// Where a run stands. `SUCCEEDED`, `PARTIAL`, `FAILED` and `CANCELLED` are terminal, unless a job is redriven.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "StoredState")]
 pub enum RunState {
     /// No document was taken up yet.
     Pending,
@@ -88,17 +89,4 @@ pub enum RunState {
     Failed,
     /// No document is done and none failed: they were cancelled.
     Cancelled,
-}
-
-impl From<StoredState> for RunState {
-    fn from(state: StoredState) -> Self {
-        match state {
-            StoredState::Pending => Self::Pending,
-            StoredState::Running => Self::Running,
-            StoredState::Succeeded => Self::Succeeded,
-            StoredState::Partial => Self::Partial,
-            StoredState::Failed => Self::Failed,
-            StoredState::Cancelled => Self::Cancelled,
-        }
-    }
 }

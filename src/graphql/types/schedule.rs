@@ -151,6 +151,7 @@ impl Schedule {
 /// What becomes of firings that were missed because no process ran. One that is late by at most a minute (a setting) is
 /// not missed.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "StoredMissedRuns")]
 pub enum MissedRuns {
     /// Nothing: the next one comes by itself.
     Skip,
@@ -158,26 +159,6 @@ pub enum MissedRuns {
     RunOnce,
     /// Each of them is run, the oldest first.
     RunAll,
-}
-
-impl From<StoredMissedRuns> for MissedRuns {
-    fn from(missed: StoredMissedRuns) -> Self {
-        match missed {
-            StoredMissedRuns::Skip => Self::Skip,
-            StoredMissedRuns::RunOnce => Self::RunOnce,
-            StoredMissedRuns::RunAll => Self::RunAll,
-        }
-    }
-}
-
-impl From<MissedRuns> for StoredMissedRuns {
-    fn from(missed: MissedRuns) -> Self {
-        match missed {
-            MissedRuns::Skip => Self::Skip,
-            MissedRuns::RunOnce => Self::RunOnce,
-            MissedRuns::RunAll => Self::RunAll,
-        }
-    }
 }
 
 /// A schedule to be made.

@@ -3,7 +3,7 @@
 //! HTTP/1.1 only: WebSockets need it, and proxies that speak HTTP/2 to browsers speak HTTP/1.1 to servers like this one.
 
 mod files;
-mod places;
+mod slots;
 mod stage;
 mod stream;
 
@@ -31,8 +31,8 @@ use super::clients::Client;
 use crate::error::Result;
 
 pub use files::raise_limit;
-use places::Place;
-pub use places::Places;
+use slots::Slot;
+pub use slots::Slots;
 use stage::{Limits, Stage, Watch};
 use stream::Stream;
 
@@ -42,8 +42,8 @@ pub struct Service {
     pub usual: Router,
     /// What is served on the few connections beyond the limit: health, and that there are too many.
     pub beyond: Router,
-    /// The places of connections.
-    pub places: Places,
+    /// The slots of connections.
+    pub slots: Slots,
 }
 
 /// Wait after a connection could not be accepted because the process or the system has no file or memory left for it:
@@ -83,28 +83,28 @@ async fn accept_all(
 ) {
     loop {
         let (tcp, peer) = accept(listener).await;
-        // Beyond all places this one waits here, and the others in the system's queue.
-        let place = service.places.take().await;
-        let (router, limits) = match place.is_beyond {
+        // Beyond all slots this one waits here, and the others in the system's queue.
+        let slot = service.slots.take().await;
+        let (router, limits) = match slot.is_beyond {
             false => (service.usual.clone(), Limits::of(settings)),
             true => (service.beyond.clone(), Limits::short(settings)),
         };
         // Also held where a WebSocket takes the stream over.
-        let guard = (place, open.token());
+        let guard = (slot, open.token());
         tokio::spawn(talk(tcp, peer, router, limits, stop.clone(), guard));
     }
 }
 
 /// The next connection. Faults are waited for to pass: the listener itself does not break.
 async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
-    let mut is_told = false;
+    let mut is_warned = false;
     loop {
         match listener.accept().await {
             Ok(accepted) => return accepted,
             // The client has left already.
             Err(cause) if cause.kind() == std::io::ErrorKind::ConnectionAborted => {}
             Err(cause) => {
-                if !std::mem::replace(&mut is_told, true) {
+                if !std::mem::replace(&mut is_warned, true) {
                     tracing::warn!(%cause, "connections cannot be accepted now");
                 }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -120,7 +120,7 @@ async fn talk(
     router: Router,
     limits: Limits,
     stop: CancellationToken,
-    guard: (Place, TaskTrackerToken),
+    guard: (Slot, TaskTrackerToken),
 ) {
     // Events are small and come one by one: none shall wait for the acknowledgement of the one before.
     drop(tcp.set_nodelay(true));

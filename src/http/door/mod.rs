@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use settings::{Authority, HttpSettings, Origin};
 
 use super::accept::answer_type_or_json;
-use super::refusal::Refusal;
+use super::rejection::Rejection;
 use crate::error::{Code, Error};
 use host::Hosts;
 use origin::{Caller, caller};
@@ -123,5 +123,5 @@ fn vary(mut response: Response) -> Response {
 }
 
 fn refuse(headers: &HeaderMap, error: Error) -> Response {
-    Refusal::from(error).into_response(answer_type_or_json(headers))
+    Rejection::from(error).into_response(answer_type_or_json(headers))
 }

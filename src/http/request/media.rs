@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 
 use crate::error::Error;
 use crate::http::header::Item;
-use crate::http::refusal::Refusal;
+use crate::http::rejection::Rejection;
 
 /// A kind of body that is read.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ impl Media {
     ///
     /// # Errors
     /// 415 for another type, charset or content coding; 400 for a form without a sound boundary.
-    pub fn of(headers: &HeaderMap) -> Result<Self, Refusal> {
+    pub fn of(headers: &HeaderMap) -> Result<Self, Rejection> {
         let item = Item::parse(told(headers)?);
         let charsets = item.all("charset");
         if charsets
@@ -48,7 +48,7 @@ impl Media {
 const TYPES: &str = "application/json or multipart/form-data";
 
 /// The one content type.
-fn told(headers: &HeaderMap) -> Result<&str, Refusal> {
+fn told(headers: &HeaderMap) -> Result<&str, Rejection> {
     let mut told = headers.get_all(header::CONTENT_TYPE).iter();
     let (value, second) = (told.next(), told.next());
     if second.is_some() {
@@ -58,7 +58,7 @@ fn told(headers: &HeaderMap) -> Result<&str, Refusal> {
     value.to_str().map_err(|_| unsupported(&String::from_utf8_lossy(value.as_bytes()), TYPES))
 }
 
-fn boundary(item: &Item) -> Result<String, Refusal> {
+fn boundary(item: &Item) -> Result<String, Rejection> {
     match item.all("boundary")[..] {
         [boundary] if (1..=BOUNDARY_LIMIT).contains(&boundary.len()) && boundary.is_ascii() => Ok(boundary.to_owned()),
         [boundary] => {
@@ -71,20 +71,20 @@ fn boundary(item: &Item) -> Result<String, Refusal> {
 }
 
 /// No compression: a body of a kilobyte could become one of a gigabyte.
-fn plain(headers: &HeaderMap) -> Result<(), Refusal> {
+fn plain(headers: &HeaderMap) -> Result<(), Rejection> {
     for coding in headers.get_all(header::CONTENT_ENCODING) {
         let coding = String::from_utf8_lossy(coding.as_bytes());
         if !coding.trim().is_empty() && !coding.trim().eq_ignore_ascii_case("identity") {
             let error = Error::input("content-encoding", coding, "none (identity): bodies are not compressed");
-            let refusal = Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error);
-            return Err(refusal.with(header::ACCEPT_ENCODING, "identity"));
+            let rejection = Rejection::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error);
+            return Err(rejection.with(header::ACCEPT_ENCODING, "identity"));
         }
     }
     Ok(())
 }
 
-fn unsupported(got: &str, expected: &str) -> Refusal {
+fn unsupported(got: &str, expected: &str) -> Rejection {
     let error = Error::input("content-type", got, expected);
-    let refusal = Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error);
-    refusal.with(header::ACCEPT, "application/json, multipart/form-data")
+    let rejection = Rejection::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error);
+    rejection.with(header::ACCEPT, "application/json, multipart/form-data")
 }

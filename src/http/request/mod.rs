@@ -15,7 +15,7 @@ use settings::Config;
 
 use self::media::Media;
 use super::door::require_preflight;
-use super::refusal::Refusal;
+use super::rejection::Rejection;
 use crate::error::{Error, Result};
 
 pub use multipart::{FormLimits, read_form};
@@ -24,7 +24,7 @@ pub use multipart::{FormLimits, read_form};
 ///
 /// # Errors
 /// Why it is not read; the rest of the body is then still to come.
-pub async fn read(config: &Config, headers: &HeaderMap, body: Body) -> Result<Request, Refusal> {
+pub async fn read(config: &Config, headers: &HeaderMap, body: Body) -> Result<Request, Rejection> {
     let media = Media::of(headers)?;
     if matches!(media, Media::Form { .. }) {
         require_preflight(headers)?;

@@ -7,14 +7,14 @@ use super::answers::Answer;
 use super::ending::{Ending, INIT_TIMEOUT, SECOND_INIT, UNAUTHORIZED};
 use super::message::{FromClient, ToClient};
 use super::operations::{Answered, Operations};
-use crate::http::Server;
+use crate::http::ServerState;
 use crate::http::clients::Client;
 
 /// Pings that may go unanswered before the client counts as gone.
 const MISSED_PINGS: u32 = 2;
 
 /// Talks until there is a reason to end. Nothing is read from a client while it does not read.
-pub async fn hold(server: &Server, client: Client, socket: &mut WebSocket) -> Ending {
+pub async fn hold(server: &ServerState, client: Client, socket: &mut WebSocket) -> Ending {
     let operations = Operations::new(server, client);
     let limit = server.app.config.http.websocket_message_limit_bytes;
     let mut talk = Conversation { socket, operations, is_greeted: false, limit };
@@ -34,7 +34,7 @@ struct Conversation<'a> {
 }
 
 impl Conversation<'_> {
-    async fn go_on(&mut self, server: &Server) -> Result<std::convert::Infallible, Ending> {
+    async fn go_on(&mut self, server: &ServerState) -> Result<std::convert::Infallible, Ending> {
         let settings = &server.app.config.http;
         let init_deadline = sleep(settings.websocket_init_timeout);
         let mut pings = interval_at(Instant::now() + settings.websocket_keepalive, settings.websocket_keepalive);
@@ -50,7 +50,7 @@ impl Conversation<'_> {
                     }
                     self.send(Message::Ping(Vec::new().into())).await?;
                 }
-                answered = self.operations.next() => self.tell_answer(answered).await?,
+                answered = self.operations.next() => self.send_answer(answered).await?,
                 heard = self.socket.recv() => {
                     unanswered = 0;
                     match heard {
@@ -75,9 +75,9 @@ impl Conversation<'_> {
             FromClient::ConnectionInit if self.is_greeted => Err(SECOND_INIT),
             FromClient::ConnectionInit => {
                 self.is_greeted = true;
-                self.tell(&ToClient::ConnectionAck).await
+                self.reply(&ToClient::ConnectionAck).await
             }
-            FromClient::Ping { payload } => self.tell(&ToClient::Pong { payload }).await,
+            FromClient::Ping { payload } => self.reply(&ToClient::Pong { payload }).await,
             FromClient::Pong => Ok(()),
             FromClient::Subscribe { .. } if !self.is_greeted => Err(UNAUTHORIZED),
             FromClient::Subscribe { id, payload } => self.operations.start(id, &payload),
@@ -88,16 +88,16 @@ impl Conversation<'_> {
         }
     }
 
-    async fn tell_answer(&mut self, (id, answer): Answered) -> Result<(), Ending> {
+    async fn send_answer(&mut self, (id, answer): Answered) -> Result<(), Ending> {
         let id = &*id;
         match &answer {
-            Answer::Next(payload) => self.tell(&ToClient::Next { id, payload }).await,
-            Answer::Error(payload) => self.tell(&ToClient::Error { id, payload }).await,
-            Answer::Complete => self.tell(&ToClient::Complete { id }).await,
+            Answer::Next(payload) => self.reply(&ToClient::Next { id, payload }).await,
+            Answer::Error(payload) => self.reply(&ToClient::Error { id, payload }).await,
+            Answer::Complete => self.reply(&ToClient::Complete { id }).await,
         }
     }
 
-    async fn tell(&mut self, message: &ToClient<'_>) -> Result<(), Ending> {
+    async fn reply(&mut self, message: &ToClient<'_>) -> Result<(), Ending> {
         let text = serde_json::to_string(message).map_err(|cause| Ending::of_unwritten(&cause))?;
         self.send(Message::Text(text.into())).await
     }

@@ -14,10 +14,10 @@ use super::answers::{Answer, answers};
 use super::ending::{DUPLICATE_ID, Ending};
 use crate::error::{Code, Error};
 use crate::graphql::server_error;
-use crate::http::Server;
+use crate::http::ServerState;
 use crate::http::clients::{Client, Share};
 use crate::http::operation;
-use crate::http::refusal::Refusal;
+use crate::http::rejection::Rejection;
 use crate::http::request;
 use crate::http::request::json::{self, Root};
 use crate::store::DEFAULT_TENANT;
@@ -27,7 +27,7 @@ pub type Answered = (Arc<str>, Answer);
 
 /// The operations of one socket.
 pub struct Operations<'a> {
-    server: &'a Server,
+    server: &'a ServerState,
     client: Client,
     places: Arc<Semaphore>,
     open: HashMap<Arc<str>, AbortHandle>,
@@ -39,7 +39,7 @@ type Held = (OwnedSemaphorePermit, Share);
 
 impl<'a> Operations<'a> {
     /// None yet.
-    pub fn new(server: &'a Server, client: Client) -> Self {
+    pub fn new(server: &'a ServerState, client: Client) -> Self {
         let places = Arc::new(Semaphore::new(server.app.config.http.subscription_limit));
         Self { server, client, places, open: HashMap::new(), streams: SelectAll::new() }
     }
@@ -53,7 +53,7 @@ impl<'a> Operations<'a> {
         let begun = self.read(payload).and_then(|request| Ok((request, self.place()?)));
         let answers = match begun {
             Ok((request, held)) => answers(self.run(request, held)).boxed(),
-            Err(refusal) => stream::iter([Answer::Error(vec![server_error(&refusal, None)])]).boxed(),
+            Err(rejection) => stream::iter([Answer::Error(vec![server_error(&rejection, None)])]).boxed(),
         };
         let (answers, abort) = stream::abortable(answers);
         self.open.insert(id.clone(), abort);
@@ -105,7 +105,7 @@ impl<'a> Operations<'a> {
         };
         if admitted.operation != Some(OperationType::Subscription) {
             let answer = async move { operation::execute(&server, admitted, held).await };
-            return answer.map(|answer| answer.unwrap_or_else(Refusal::into_operation)).into_stream().boxed();
+            return answer.map(|answer| answer.unwrap_or_else(Rejection::into_operation)).into_stream().boxed();
         }
         let data = crate::graphql::session_data(&server.app, &server.feeds, DEFAULT_TENANT);
         let responses = server.engine.follow(admitted, Some(Arc::new(data)));

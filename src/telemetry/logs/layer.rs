@@ -12,7 +12,7 @@ use tracing_subscriber::registry::{LookupSpan, Scope};
 
 use super::fields::Fields;
 use super::line::Line;
-use super::sink::{News, Sink};
+use super::sink::{Sink, SinkChange};
 
 /// A `tracing` layer that writes one line per event, with the fields of the spans that it happened in.
 pub(super) struct LineLayer {
@@ -30,10 +30,10 @@ impl LineLayer {
     fn write(&self, line: &str) {
         // A sink that panicked once is still there for the next line.
         let mut sinks = self.sinks.lock().unwrap_or_else(PoisonError::into_inner);
-        let news: Vec<News> = sinks.iter_mut().filter_map(|sink| sink.write(line)).collect();
-        // News are lines themselves.
+        let changes: Vec<SinkChange> = sinks.iter_mut().filter_map(|sink| sink.write(line)).collect();
+        // Changes are logged as lines themselves.
         drop(sinks);
-        news.iter().for_each(News::tell);
+        changes.iter().for_each(SinkChange::log);
     }
 }
 

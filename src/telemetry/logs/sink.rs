@@ -12,8 +12,8 @@ pub(super) struct Sink {
     lost: u64,
 }
 
-/// What the other places should hear of one.
-pub(super) enum News {
+/// A change that the other sinks report.
+pub(super) enum SinkChange {
     /// From here on its lines are lost.
     Broken(&'static str, io::Error),
     /// It takes lines again, after so many lost ones.
@@ -27,22 +27,22 @@ impl Sink {
     }
 
     /// Writes a whole line, or loses it: a full disk must not stop the service.
-    pub fn write(&mut self, line: &str) -> Option<News> {
+    pub fn write(&mut self, line: &str) -> Option<SinkChange> {
         match self.to.write_all(line.as_bytes()) {
             Ok(()) if self.lost == 0 => None,
-            Ok(()) => Some(News::Mended(self.name, std::mem::take(&mut self.lost))),
+            Ok(()) => Some(SinkChange::Mended(self.name, std::mem::take(&mut self.lost))),
             Err(cause) => {
                 self.lost += 1;
                 counter!("vectorforge_log_lines_lost_total", "place" => self.name).increment(1);
-                (self.lost == 1).then_some(News::Broken(self.name, cause))
+                (self.lost == 1).then_some(SinkChange::Broken(self.name, cause))
             }
         }
     }
 }
 
-impl News {
+impl SinkChange {
     /// Logs it; the place that it is about loses this line too, and says nothing of that.
-    pub fn tell(&self) {
+    pub fn log(&self) {
         match self {
             Self::Broken(place, cause) => {
                 tracing::error!(place, %cause, "a log cannot be written: its lines are lost until it can");

@@ -8,7 +8,7 @@ use settings::{Config, Machine, Sources};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use vectorforge::app::App;
-use vectorforge::http::{self, Server};
+use vectorforge::http::{self, ServerState};
 use vectorforge::queue::{Handlers, Settler};
 use vectorforge::store::Store;
 use vectorforge::store::listen::Signals;
@@ -23,7 +23,7 @@ pub struct TestApp {
     /// What it is made of.
     pub app: Arc<App>,
     /// What serves it.
-    pub server: Server,
+    pub server: ServerState,
     /// Where it listens: `127.0.0.1:port`.
     pub address: String,
     /// Keeps connections open between requests.
@@ -146,7 +146,7 @@ impl TestAppBuilder {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address").to_string();
         let metrics = PrometheusBuilder::new().build_recorder().handle();
-        let server = Server::new(app.clone(), metrics, stop.clone());
+        let server = ServerState::new(app.clone(), metrics, stop.clone());
         tasks.spawn_draining("http", http::serve(listener, server.clone(), server.clone().router()));
         TestApp { app, server, address, client: client(), stop, tasks, database }
     }
@@ -154,8 +154,7 @@ impl TestAppBuilder {
 
 /// A client for HTTP. It wants a TLS provider even where no TLS is spoken.
 pub fn client() -> reqwest::Client {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::new()
+    http_client::builder().build().expect("TLS is set up")
 }
 
 /// Settings for tests: quick to notice a lost worker, few connections each.

@@ -9,7 +9,7 @@ use text::load;
 use url::Url;
 
 use super::files::SourceFile;
-use super::summary::Failure;
+use super::summary::FailedDocument;
 
 /// Bounds of a batch.
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +49,7 @@ pub(super) struct TextSource {
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub documents: Vec<NewDocument>,
-    pub failures: Vec<Failure>,
+    pub failures: Vec<FailedDocument>,
 }
 
 /// Reads files as it is asked for batches.
@@ -65,7 +65,7 @@ impl Batches {
         Self { files: files.into_iter(), held: None, limits }
     }
 
-    fn next_document(&mut self) -> Option<Result<(NewDocument, usize), Failure>> {
+    fn next_document(&mut self) -> Option<Result<(NewDocument, usize), FailedDocument>> {
         if let Some(held) = self.held.take() {
             return Some(Ok(held));
         }
@@ -100,10 +100,10 @@ impl Iterator for Batches {
 }
 
 /// The document and the bytes of its JSON.
-fn read(file: SourceFile, limit: u64) -> Result<(NewDocument, usize), Failure> {
+fn read(file: SourceFile, limit: u64) -> Result<(NewDocument, usize), FailedDocument> {
     let text = read_text(&file, limit)?;
     let Ok(source_uri) = Url::from_file_path(&file.path) else {
-        return Err(Failure::local(&file.path, "has no absolute path".to_owned()));
+        return Err(FailedDocument::local(&file.path, "has no absolute path".to_owned()));
     };
     let content_type = file.content_type.as_str();
     let document = NewDocument { source: TextSource { text }, source_uri: source_uri.into(), content_type, file };
@@ -111,8 +111,8 @@ fn read(file: SourceFile, limit: u64) -> Result<(NewDocument, usize), Failure> {
     Ok((document, size))
 }
 
-fn read_text(file: &SourceFile, limit: u64) -> Result<String, Failure> {
-    let failed = |message: String| Failure::local(&file.path, message);
+fn read_text(file: &SourceFile, limit: u64) -> Result<String, FailedDocument> {
+    let failed = |message: String| FailedDocument::local(&file.path, message);
     let mut bytes = Vec::new();
     File::open(&file.path)
         .and_then(|open| open.take(limit + 1).read_to_end(&mut bytes))
@@ -121,7 +121,7 @@ fn read_text(file: &SourceFile, limit: u64) -> Result<String, Failure> {
         return Err(failed(format!("is larger than {limit} bytes, the most that is sent")));
     }
     if let Some(what) = load::recognise(&bytes) {
-        return Err(Failure::unsupported(&file.path, what));
+        return Err(FailedDocument::unsupported(&file.path, what));
     }
     String::from_utf8(bytes).map_err(|error| {
         let offset = error.utf8_error().valid_up_to();

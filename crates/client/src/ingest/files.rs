@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use text::load::ContentType;
 use walkdir::{DirEntry, WalkDir};
 
-use super::summary::Failure;
+use super::summary::FailedDocument;
 use crate::error::ClientError;
 use crate::terminal::plain;
 
@@ -31,7 +31,7 @@ pub(super) struct Found {
     pub folders: BTreeSet<PathBuf>,
     pub skipped: Skipped,
     /// Folders and files inside folders that could not be looked at.
-    pub failures: Vec<Failure>,
+    pub failures: Vec<FailedDocument>,
 }
 
 /// Files inside folders that no loader reads: how many of each extension.
@@ -111,10 +111,10 @@ fn take(path: PathBuf, content_type: ContentType, seen: &mut HashSet<PathBuf>, f
     }
 }
 
-fn unreadable(folder: &Path, error: &walkdir::Error) -> Failure {
+fn unreadable(folder: &Path, error: &walkdir::Error) -> FailedDocument {
     let path = error.path().unwrap_or(folder);
     let cause = error.io_error().map_or_else(|| error.to_string(), ToString::to_string);
-    Failure::local(path, format!("cannot be read: {cause}"))
+    FailedDocument::local(path, format!("cannot be read: {cause}"))
 }
 
 fn unusable(given: &Path, error: &io::Error) -> ClientError {

@@ -7,12 +7,12 @@ use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::sleep;
 
-use super::news::{News, RunEvent, is_end};
-use super::socket::{Socket, SocketError, Told};
-use crate::answer::Refusal;
+use super::event::{IngestEvent, RunEvent, is_end};
+use super::socket::{Socket, SocketError, SubscriptionMessage};
+use crate::answer::ApiErrors;
+use crate::api_client::ServerUrl;
 use crate::error::ClientError;
 use crate::retry::Retry;
-use crate::server::ServerUrl;
 
 const PROGRESS: &str = "subscription($run: ID!, $after: String) { ingestProgress(runId: $run, after: $after) {
     cursor kind document { id sourceUri error { code message } }
@@ -32,7 +32,7 @@ pub(super) struct OpenRun {
 /// Tells what happens in runs.
 pub(super) struct Follower {
     pub url: ServerUrl,
-    pub news: mpsc::Sender<News>,
+    pub events: mpsc::Sender<IngestEvent>,
     pub retry: Retry,
 }
 
@@ -73,7 +73,7 @@ impl Follower {
         };
         following.vain += 1;
         let line = format!("progress is cut off ({cause}); connecting again in {:.1} s", pause.as_secs_f64());
-        self.tell(News::Note(line)).await;
+        self.emit(IngestEvent::Note(line)).await;
         sleep(pause).await;
         Ok(())
     }
@@ -93,16 +93,16 @@ impl Follower {
                     }
                     None => following.more_may_come = false,
                 },
-                told = socket.next() => self.take(following, told?).await?,
+                message = socket.next() => self.take(following, message?).await?,
             }
         }
         socket.close().await;
         Ok(())
     }
 
-    async fn take(&self, following: &mut Following, told: Told) -> Result<(), SocketError> {
-        match told {
-            Told::Next { id, data } => {
+    async fn take(&self, following: &mut Following, message: SubscriptionMessage) -> Result<(), SocketError> {
+        match message {
+            SubscriptionMessage::Next { id, data } => {
                 let Some(run) = following.open.get_mut(&id) else { return Ok(()) };
                 let data = data.map_err(refused)?;
                 let event = Data::deserialize(data).map_err(|error| self.foreign(&error))?.ingest_progress;
@@ -111,14 +111,14 @@ impl Follower {
                 if is_end(&event.run.state) {
                     following.open.remove(&id);
                 }
-                self.tell(News::Event { run: id, event }).await;
+                self.emit(IngestEvent::Event { run: id, event }).await;
                 Ok(())
             }
             // After its last event a run is no longer among the open ones.
-            Told::Complete { id } if following.open.contains_key(&id) => {
+            SubscriptionMessage::Complete { id } if following.open.contains_key(&id) => {
                 Err(SocketError::Dropped(format!("the server ended the progress of {id} before its end")))
             }
-            Told::Complete { .. } => Ok(()),
+            SubscriptionMessage::Complete { .. } => Ok(()),
         }
     }
 
@@ -127,9 +127,9 @@ impl Follower {
         SocketError::Fatal(ClientError::Protocol { url: self.url.to_string(), got })
     }
 
-    async fn tell(&self, news: News) {
+    async fn emit(&self, event: IngestEvent) {
         // Nobody listens only where the command is ending.
-        let _ = self.news.send(news).await;
+        let _ = self.events.send(event).await;
     }
 }
 
@@ -149,7 +149,7 @@ async fn subscribe(socket: &mut Socket, run: &OpenRun) -> Result<(), SocketError
 }
 
 /// A server that cannot read events just now may be able to in a moment.
-fn refused(refusal: Refusal) -> SocketError {
+fn refused(refusal: ApiErrors) -> SocketError {
     if refusal.is_passing() || refusal.has_code("TIMEOUT") {
         SocketError::Dropped(refusal.to_string())
     } else {

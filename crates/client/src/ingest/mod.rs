@@ -1,12 +1,12 @@
 //! `vectorforge ingest`: files go to the server in batches, and their progress comes back.
 //!
 //! Four parts work at once, joined by channels: a thread reads files into [`batch`]es, [`submit`] sends them,
-//! [`follow`] subscribes to the runs they start, and [`report`] adds up what is told and shows it.
+//! [`follow`] subscribes to the runs they start, and [`report`] adds events up and shows them.
 
 mod batch;
+mod event;
 mod files;
 mod follow;
-mod news;
 mod progress;
 mod prune;
 mod report;
@@ -22,16 +22,16 @@ use std::time::Instant;
 use tokio::sync::{Semaphore, mpsc};
 
 use self::batch::{Batch, BatchLimits, Batches};
+use self::event::IngestEvent;
 use self::files::{Found, SourceFile};
 use self::follow::Follower;
-use self::news::News;
 use self::progress::Progress;
 use self::prune::Pruner;
 use self::submit::Submitter;
 use self::summary::Summary;
+use super::api_client::ApiClient;
 use super::error::ClientError;
 use super::retry::Retry;
-use super::server::Server;
 use super::{ServerOptions, collection};
 use crate::output::{goes_where_errors_go, print};
 
@@ -42,8 +42,8 @@ const OPEN_RUNS: usize = 4;
 /// memory.
 const BATCHES_AHEAD: usize = 1;
 
-/// News that wait to be shown; showing is fast, so few do.
-const NEWS_AHEAD: usize = 64;
+/// Events that wait to be shown; showing is fast, so few do.
+const EVENTS_AHEAD: usize = 64;
 
 /// Options of `vectorforge ingest`.
 #[derive(Debug, Clone, clap::Args)]
@@ -68,12 +68,12 @@ pub struct IngestOptions {
 
 /// How a command works: what tests set otherwise.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Manner {
+pub(super) struct Tuning {
     pub limits: BatchLimits,
     pub retry: Retry,
 }
 
-impl Manner {
+impl Tuning {
     pub const DEFAULT: Self = Self { limits: BatchLimits::DEFAULT, retry: Retry::DEFAULT };
 }
 
@@ -84,7 +84,7 @@ impl Manner {
 /// Where a path is not there, nothing can be sent, the server cannot be asked or followed, or on Ctrl-C. Documents that
 /// fail are no error: the summary tells them.
 pub async fn ingest(options: IngestOptions) -> Result<Summary, ClientError> {
-    let mut ingested = ingest_until(options, Manner::DEFAULT, interrupt()).await?;
+    let mut ingested = ingest_until(options, Tuning::DEFAULT, interrupt()).await?;
     ingested.summary.are_failures_told = goes_where_errors_go();
     let printed = print(&ingested.summary);
     ingested.end?;
@@ -109,7 +109,7 @@ pub(super) struct Ingested {
 
 pub(super) async fn ingest_until(
     options: IngestOptions,
-    manner: Manner,
+    tuning: Tuning,
     interrupt: impl Future<Output = ()>,
 ) -> Result<Ingested, ClientError> {
     let started = Instant::now();
@@ -117,7 +117,7 @@ pub(super) async fn ingest_until(
     if options.prune && found.folders.is_empty() {
         return Err(ClientError::NotPruned { why: "--prune needs a folder, and only files were named" });
     }
-    let server = Server::new(options.server.url)?;
+    let server = ApiClient::new(options.server.url)?;
     let collection = if options.create {
         collection::find_or_create(&server, &options.collection).await?
     } else {
@@ -129,11 +129,11 @@ pub(super) async fn ingest_until(
     let is_whole = failures.is_empty();
     let mut summary = Summary::new(files.len(), skipped, failures);
     summary.is_pruned = options.prune.then_some(false);
-    let (news, told) = mpsc::channel(NEWS_AHEAD);
+    let (events, receiver) = mpsc::channel(EVENTS_AHEAD);
     let work = async {
-        let pruner = Pruner { server: server.clone(), collection: collection.clone(), folders, news: news.clone() };
+        let pruner = Pruner { server: server.clone(), collection: collection.clone(), folders, events: events.clone() };
         let work = async {
-            work(server, collection, files, manner, news).await?;
+            work(server, collection, files, tuning, events).await?;
             match options.prune {
                 true if is_whole => pruner.prune().await,
                 true => Err(ClientError::NotPruned { why: "a folder could not be read in whole" }),
@@ -145,24 +145,24 @@ pub(super) async fn ingest_until(
             () = interrupt => None,
         }
     };
-    let (end, ()) = tokio::join!(work, report::report(told, &mut summary, Progress::on_stderr(), started));
+    let (end, ()) = tokio::join!(work, report::report(receiver, &mut summary, Progress::on_stderr(), started));
     let end = end.unwrap_or_else(|| Err(ClientError::Interrupted { advice: summary.advice(&url) }));
     Ok(Ingested { summary, end })
 }
 
 /// Reads, sends and follows until every run has ended.
 async fn work(
-    server: Server,
+    server: ApiClient,
     collection: String,
     files: Vec<SourceFile>,
-    manner: Manner,
-    news: mpsc::Sender<News>,
+    tuning: Tuning,
+    events: mpsc::Sender<IngestEvent>,
 ) -> Result<(), ClientError> {
     let (runs, accepted) = mpsc::channel(OPEN_RUNS);
-    let follower = Follower { url: server.url.clone(), news: news.clone(), retry: manner.retry };
+    let follower = Follower { url: server.url.clone(), events: events.clone(), retry: tuning.retry };
     let slots = Arc::new(Semaphore::new(OPEN_RUNS));
-    let submitter = Submitter { server, collection, slots, runs, news, retry: manner.retry };
-    let batches = read_ahead(Batches::new(files, manner.limits));
+    let submitter = Submitter { server, collection, slots, runs, events, retry: tuning.retry };
+    let batches = read_ahead(Batches::new(files, tuning.limits));
     tokio::try_join!(submitter.send_all(batches), follower.follow(accepted))?;
     Ok(())
 }

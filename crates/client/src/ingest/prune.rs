@@ -10,10 +10,10 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use url::Url;
 
-use super::news::News;
+use super::event::IngestEvent;
+use crate::api_client::ApiClient;
 use crate::error::ClientError;
 use crate::page::{PAGE, Page};
-use crate::server::Server;
 
 const DOCUMENTS: &str = "query($id: ID!, $prefix: String!, $first: Int!, $after: String) { collection(id: $id) {
     documents(first: $first, after: $after, sourceUriPrefix: $prefix) {
@@ -24,12 +24,12 @@ const DELETE: &str = "mutation($id: ID!) { deleteDocument(input: { id: $id }) { 
 
 /// Prunes a collection.
 pub(super) struct Pruner {
-    pub server: Server,
+    pub server: ApiClient,
     /// Id of the collection.
     pub collection: String,
     /// Absolute, without links; each held a file when it was walked, so that it is mounted.
     pub folders: BTreeSet<PathBuf>,
-    pub news: mpsc::Sender<News>,
+    pub events: mpsc::Sender<IngestEvent>,
 }
 
 #[derive(Deserialize)]
@@ -55,7 +55,7 @@ impl Pruner {
         for folder in &self.folders {
             self.prune_folder(folder).await?;
         }
-        self.tell(News::PruningEnded).await;
+        self.emit(IngestEvent::PruningEnded).await;
         Ok(())
     }
 
@@ -82,7 +82,7 @@ impl Pruner {
     async fn delete(&self, id: &str) -> Result<(), ClientError> {
         match self.server.ask::<serde_json::Value>(DELETE, json!({ "id": id })).await {
             Ok(_) => {
-                self.tell(News::Pruned).await;
+                self.emit(IngestEvent::Pruned).await;
                 Ok(())
             }
             // Somebody else was faster.
@@ -91,9 +91,9 @@ impl Pruner {
         }
     }
 
-    async fn tell(&self, news: News) {
+    async fn emit(&self, event: IngestEvent) {
         // Nobody listens only where the command is ending.
-        let _ = self.news.send(news).await;
+        let _ = self.events.send(event).await;
     }
 }
 

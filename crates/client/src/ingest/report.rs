@@ -4,24 +4,24 @@ use std::time::Instant;
 
 use tokio::sync::mpsc;
 
-use super::news::{News, RunEvent, is_end};
+use super::event::{IngestEvent, RunEvent, is_end};
 use super::progress::Progress;
 use super::summary::Summary;
 use crate::terminal::plain;
 
-/// Counts and shows news until all who tell any have ended.
+/// Counts and shows events until all who send any have ended.
 pub(super) async fn report(
-    mut told: mpsc::Receiver<News>,
+    mut events: mpsc::Receiver<IngestEvent>,
     summary: &mut Summary,
     mut progress: Progress,
     started: Instant,
 ) {
     progress.begin(summary);
     summary.failures.iter().for_each(|failure| progress.say(&format!("failed: {failure}")));
-    while let Some(news) = told.recv().await {
+    while let Some(event) = events.recv().await {
         summary.elapsed = started.elapsed();
-        let is_milestone = matches!(&news, News::Event { event, .. } if is_end(&event.run.state));
-        if let Some(line) = count(news, summary) {
+        let is_milestone = matches!(&event, IngestEvent::Event { event, .. } if is_end(&event.run.state));
+        if let Some(line) = count(event, summary) {
             progress.say(&line);
         }
         progress.show(summary, is_milestone);
@@ -30,28 +30,28 @@ pub(super) async fn report(
     progress.end();
 }
 
-/// Counts one piece of news; gives the line it is worth.
-fn count(news: News, summary: &mut Summary) -> Option<String> {
-    match news {
-        News::Note(line) => Some(line),
-        News::Failed(failure) => {
+/// Counts one event; gives the line it is worth.
+fn count(event: IngestEvent, summary: &mut Summary) -> Option<String> {
+    match event {
+        IngestEvent::Note(line) => Some(line),
+        IngestEvent::Failed(failure) => {
             let line = format!("failed: {failure}");
             summary.add_failure(failure);
             Some(line)
         }
-        News::Pruned => {
+        IngestEvent::Pruned => {
             summary.pruned += 1;
             None
         }
-        News::PruningEnded => {
+        IngestEvent::PruningEnded => {
             summary.is_pruned = Some(true);
             None
         }
-        News::Submitted(batch) => {
+        IngestEvent::Submitted(batch) => {
             summary.add_batch(batch);
             None
         }
-        News::Event { run, event } => {
+        IngestEvent::Event { run, event } => {
             let retry = retry_line(&event);
             let failed = summary.add_event(run, event).map(|failure| format!("failed: {failure}"));
             failed.or(retry)

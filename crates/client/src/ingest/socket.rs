@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use http_client::CONNECT_TIMEOUT;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use tokio::net::TcpStream;
@@ -15,9 +16,9 @@ use tokio_tungstenite::tungstenite::http::StatusCode;
 use tokio_tungstenite::tungstenite::{self, Bytes};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-use crate::answer::{Answer, ApiError, Refusal};
+use crate::answer::{Answer, ApiError, ApiErrors};
+use crate::api_client::{ServerUrl, describe_response, innermost};
 use crate::error::ClientError;
-use crate::server::{CONNECT_TIMEOUT, ServerUrl, innermost, told};
 use crate::terminal::plain;
 
 const PROTOCOL: &str = "graphql-transport-ws";
@@ -40,13 +41,13 @@ pub(super) enum SocketError {
 
 /// What the server tells about a subscription.
 #[derive(Debug)]
-pub(super) enum Told {
+pub(super) enum SubscriptionMessage {
     /// One event.
     Next {
         /// Of which subscription.
         id: String,
         /// The data, or why there is none.
-        data: Result<Json, Refusal>,
+        data: Result<Json, ApiErrors>,
     },
     /// The subscription ended.
     Complete {
@@ -98,15 +99,17 @@ impl Socket {
         self.send(&json!({ "type": "subscribe", "id": id, "payload": payload })).await
     }
 
-    /// The next thing told. Can be dropped and called again without losing anything.
-    pub async fn next(&mut self) -> Result<Told, SocketError> {
+    /// The next message. Can be dropped and called again without losing anything.
+    pub async fn next(&mut self) -> Result<SubscriptionMessage, SocketError> {
         loop {
             match self.incoming().await? {
-                Incoming::Next { id, payload } => return Ok(Told::Next { id, data: payload.into_data() }),
-                Incoming::Error { id, payload } => {
-                    return Ok(Told::Next { id, data: Err(Refusal { errors: payload }) });
+                Incoming::Next { id, payload } => {
+                    return Ok(SubscriptionMessage::Next { id, data: payload.into_data() });
                 }
-                Incoming::Complete { id } => return Ok(Told::Complete { id }),
+                Incoming::Error { id, payload } => {
+                    return Ok(SubscriptionMessage::Next { id, data: Err(ApiErrors { errors: payload }) });
+                }
+                Incoming::Complete { id } => return Ok(SubscriptionMessage::Complete { id }),
                 Incoming::Ping => self.send(&json!({ "type": "pong" })).await?,
                 Incoming::ConnectionAck | Incoming::Pong => {}
             }
@@ -186,7 +189,7 @@ fn failed_handshake(url: &ServerUrl, error: WsError) -> SocketError {
         }
         WsError::Http(response) => {
             let body = response.body().as_deref().map(String::from_utf8_lossy).unwrap_or_default();
-            foreign(url, &format!("to a WebSocket: {}", told(response.status(), &body)))
+            foreign(url, &format!("to a WebSocket: {}", describe_response(response.status(), &body)))
         }
         WsError::Protocol(ProtocolError::HandshakeIncomplete) => dropped(&error),
         WsError::Protocol(_) | WsError::Url(_) | WsError::HttpFormat(_) => {

@@ -8,13 +8,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::sleep;
 
 use super::batch::{Batch, NewDocument};
+use super::event::{IngestEvent, Submitted};
 use super::follow::OpenRun;
-use super::news::{News, Submitted};
-use super::summary::Failure;
-use crate::answer::{ApiError, Refusal};
+use super::summary::FailedDocument;
+use crate::answer::{ApiError, ApiErrors};
+use crate::api_client::ApiClient;
 use crate::error::ClientError;
 use crate::retry::Retry;
-use crate::server::Server;
 
 const INGEST: &str = "mutation($input: IngestDocumentsInput!) { ingestDocuments(input: $input) {
     run { id state } documents { outcome }
@@ -22,13 +22,13 @@ const INGEST: &str = "mutation($input: IngestDocumentsInput!) { ingestDocuments(
 
 /// Sends batches and hands the runs they start to the follower.
 pub(super) struct Submitter {
-    pub server: Server,
+    pub server: ApiClient,
     /// Id of the collection.
     pub collection: String,
     /// One for each run that may be open.
     pub slots: Arc<Semaphore>,
     pub runs: mpsc::Sender<OpenRun>,
-    pub news: mpsc::Sender<News>,
+    pub events: mpsc::Sender<IngestEvent>,
     pub retry: Retry,
 }
 
@@ -55,7 +55,7 @@ impl Submitter {
     pub async fn send_all(self, mut batches: mpsc::Receiver<Batch>) -> Result<(), ClientError> {
         while let Some(batch) = batches.recv().await {
             for failure in batch.failures {
-                self.tell(News::Failed(failure)).await;
+                self.emit(IngestEvent::Failed(failure)).await;
             }
             self.send(batch.documents).await?;
         }
@@ -90,7 +90,7 @@ impl Submitter {
                 Err(error) => error,
             };
             let Some(pause) = self.retry.pause(attempt).filter(|_| error.is_passing()) else { return Err(error) };
-            self.tell(News::Note(format!("{error}; trying again in {:.1} s", pause.as_secs_f64()))).await;
+            self.emit(IngestEvent::Note(format!("{error}; trying again in {:.1} s", pause.as_secs_f64()))).await;
             sleep(pause).await;
             attempt += 1;
         }
@@ -100,7 +100,7 @@ impl Submitter {
     async fn hand_over(&self, submitted: Submitted, slot: OwnedSemaphorePermit) {
         let id = submitted.run.id.clone();
         let is_over = submitted.brings_nothing_new();
-        self.tell(News::Submitted(submitted)).await;
+        self.emit(IngestEvent::Submitted(submitted)).await;
         if !is_over {
             // Refused where the follower has failed, which ends the whole.
             let _ = self.runs.send(OpenRun { id, cursor: None, slot }).await;
@@ -111,7 +111,7 @@ impl Submitter {
     async fn without_refused(
         &self,
         part: Vec<NewDocument>,
-        refusal: Refusal,
+        refusal: ApiErrors,
     ) -> Result<Vec<Vec<NewDocument>>, ClientError> {
         if let Some(refused) = refused_documents(&refusal, part.len()) {
             let mut rest = Vec::new();
@@ -139,17 +139,17 @@ impl Submitter {
     }
 
     async fn refuse(&self, document: &NewDocument, error: &ApiError) {
-        self.tell(News::Failed(Failure::refused(&document.file.path, error))).await;
+        self.emit(IngestEvent::Failed(FailedDocument::refused(&document.file.path, error))).await;
     }
 
-    async fn tell(&self, news: News) {
+    async fn emit(&self, event: IngestEvent) {
         // Nobody listens only where the command is ending.
-        let _ = self.news.send(news).await;
+        let _ = self.events.send(event).await;
     }
 }
 
 /// Errors by document, where every error is about one of the `count` documents.
-fn refused_documents(refusal: &Refusal, count: usize) -> Option<BTreeMap<usize, &ApiError>> {
+fn refused_documents(refusal: &ApiErrors, count: usize) -> Option<BTreeMap<usize, &ApiError>> {
     let by_document = |error| Some((ApiError::document(error).filter(|&index| index < count)?, error));
     refusal.errors.iter().map(by_document).collect()
 }

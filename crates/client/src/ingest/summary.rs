@@ -8,8 +8,8 @@ use std::time::Duration;
 use text::load::ContentType;
 use url::Url;
 
+use super::event::{EventDocument, Run, RunCounts, RunEvent, Submitted, is_end};
 use super::files::Skipped;
-use super::news::{EventDocument, Run, RunCounts, RunEvent, Submitted, is_end};
 use crate::answer::ApiError;
 use crate::terminal::plain;
 
@@ -18,7 +18,7 @@ const FAILURES_SHOWN: usize = 20;
 
 /// A document that is not in the collection as it should be; its texts are safe to print.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
+pub struct FailedDocument {
     /// Path or source URI.
     pub what: String,
     /// Code of the fault, as the server's; `None` where the file could not be read here.
@@ -27,7 +27,7 @@ pub struct Failure {
     pub message: String,
 }
 
-impl Failure {
+impl FailedDocument {
     /// A file that could not be read here.
     pub(super) fn local(path: &Path, message: String) -> Self {
         Self { what: plain(&path.to_string_lossy()), code: None, message }
@@ -63,7 +63,7 @@ fn readable_uri(uri: &str) -> String {
     path.map_or_else(|| plain(uri), |path| plain(&path.to_string_lossy()))
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for FailedDocument {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { what, code, message } = self;
         match code {
@@ -91,7 +91,7 @@ pub struct Summary {
     /// Whether pruning came to its end; `None` where none was wanted.
     pub(super) is_pruned: Option<bool>,
     /// Why documents failed, in the order it was told.
-    pub failures: Vec<Failure>,
+    pub failures: Vec<FailedDocument>,
     /// Whether who reads the summary has read them already.
     pub(super) are_failures_told: bool,
     /// From the first look to the last event.
@@ -103,7 +103,7 @@ pub struct Summary {
 
 impl Summary {
     /// An ingest that is about to begin.
-    pub(super) fn new(found: usize, skipped: Skipped, failures: Vec<Failure>) -> Self {
+    pub(super) fn new(found: usize, skipped: Skipped, failures: Vec<FailedDocument>) -> Self {
         Self { found, skipped, outside_runs: failures.len(), failures, ..Self::default() }
     }
 
@@ -154,7 +154,7 @@ impl Summary {
     }
 
     /// Counts a document that is in no run.
-    pub(super) fn add_failure(&mut self, failure: Failure) {
+    pub(super) fn add_failure(&mut self, failure: FailedDocument) {
         self.outside_runs += 1;
         self.failures.push(failure);
     }
@@ -176,10 +176,10 @@ impl Summary {
     }
 
     /// Counts an event; gives the failure it tells, where it does.
-    pub(super) fn add_event(&mut self, run: String, event: RunEvent) -> Option<&Failure> {
+    pub(super) fn add_event(&mut self, run: String, event: RunEvent) -> Option<&FailedDocument> {
         self.runs.insert(run, event.run);
         let document = event.document.filter(|_| event.kind == "DOCUMENT_FAILED")?;
-        self.failures.push(Failure::failed(document));
+        self.failures.push(FailedDocument::failed(document));
         self.failures.last()
     }
 
@@ -254,8 +254,8 @@ impl fmt::Display for Summary {
 mod tests {
     use super::*;
 
-    fn failure(index: usize) -> Failure {
-        Failure::local(Path::new(&format!("{index}.md")), "cannot be read".to_owned())
+    fn failure(index: usize) -> FailedDocument {
+        FailedDocument::local(Path::new(&format!("{index}.md")), "cannot be read".to_owned())
     }
 
     #[test]

@@ -8,23 +8,23 @@ use tempfile::TempDir;
 
 use super::fake::Fake;
 use crate::error::ClientError;
-use crate::ingest::{IngestOptions, Ingested, Manner, ingest_until};
+use crate::ingest::{IngestOptions, Ingested, Tuning, ingest_until};
 use crate::retry::Retry;
 use crate::{ServerOptions, Summary};
 
 /// Does not wait for what a test has arranged.
-const QUICK: Manner = Manner {
-    limits: Manner::DEFAULT.limits,
+const QUICK: Tuning = Tuning {
+    limits: Tuning::DEFAULT.limits,
     retry: Retry { attempts: 3, base: Duration::from_millis(1), max: Duration::from_millis(1) },
 };
 
 const UNAVAILABLE: (&str, &str) = ("UNAVAILABLE", "could not read; try again later");
 const STORAGE_FULL: (&str, &str) = ("STORAGE_FULL", "the disk is full");
 
-fn batches_of(documents: usize) -> Manner {
-    let mut manner = QUICK;
-    manner.limits.documents = documents;
-    manner
+fn batches_of(documents: usize) -> Tuning {
+    let mut tuning = QUICK;
+    tuning.limits.documents = documents;
+    tuning
 }
 
 fn folder(files: &[(&str, &str)]) -> TempDir {
@@ -45,8 +45,8 @@ fn options(server: ServerOptions, folder: &TempDir) -> IngestOptions {
     }
 }
 
-async fn ingest_with(fake: &Fake, folder: &TempDir, manner: Manner) -> Result<Ingested, ClientError> {
-    ingest_until(options(fake.options(), folder), manner, future::pending()).await
+async fn ingest_with(fake: &Fake, folder: &TempDir, tuning: Tuning) -> Result<Ingested, ClientError> {
+    ingest_until(options(fake.options(), folder), tuning, future::pending()).await
 }
 
 async fn ingest(fake: &Fake, folder: &TempDir) -> Summary {

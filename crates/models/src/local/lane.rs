@@ -22,7 +22,7 @@ pub(super) struct Lane {
     encoder: Arc<dyn Encode>,
     /// Estimated tokens of a pass. One text may have more.
     pass_tokens: usize,
-    queue: Mutex<Queue>,
+    queue: Mutex<Waiting>,
     /// Told when texts came or the lane closed.
     changed: Condvar,
     room: Arc<Semaphore>,
@@ -30,7 +30,7 @@ pub(super) struct Lane {
 }
 
 #[derive(Default)]
-struct Queue {
+struct Waiting {
     calls: VecDeque<Call>,
     is_closed: bool,
 }
@@ -113,7 +113,7 @@ impl Lane {
 
     /// As many texts as a pass takes, from the calls in turn: whoever fills it goes to the end. The lengths of the texts
     /// are left mixed. Nothing is padded, so putting short ones together was worth 2 %, within the noise.
-    fn fill(&self, queue: &mut Queue) -> Pass {
+    fn fill(&self, queue: &mut Waiting) -> Pass {
         let mut pass = Pass::default();
         let mut room = self.pass_tokens;
         while let Some(mut call) = queue.calls.pop_front() {
@@ -147,12 +147,12 @@ impl Lane {
     }
 
     /// No code of callers runs under this lock, so a poisoned one still guards whole queues.
-    fn lock(&self) -> MutexGuard<'_, Queue> {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Queue {
+impl Waiting {
     fn texts(&self) -> usize {
         self.calls.iter().map(|call| call.texts.len()).sum()
     }

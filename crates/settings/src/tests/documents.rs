@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::given;
-use crate::Config;
+use crate::{Config, Unread};
 
 #[test]
 fn the_summary_tells_what_an_operator_looks_for_and_no_secret() {
@@ -63,6 +63,19 @@ fn the_env_example_with_its_marks_taken_away_gives_the_defaults() {
     let example = Config::env_example();
     let lines: Vec<_> = example.lines().filter(is_setting).map(|line| line.trim_start_matches("# ")).collect();
     assert!(lines.len() > 60, "every setting is listed");
-    let from_example = given().dotenv(&lines.join("\n")).load();
+    let mut from_example = given().dotenv(&lines.join("\n")).load();
+    // That they were given is the only difference.
+    from_example.unread = Unread::default();
     assert_eq!(format!("{from_example:?}"), format!("{:?}", given().load()));
+}
+
+#[test]
+fn settings_that_nothing_reads_yet_are_named_where_they_are_given() {
+    assert_eq!(given().env("VECTORFORGE_HTTP__PORT", "9000").load().unread.keys(), [""; 0]);
+    let config = given()
+        .env("VECTORFORGE_LLM__TEMPERATURE", "0.5")
+        .env("OPENAI_API_KEY", "sk-1")
+        .env("VECTORFORGE_STORAGE__THRESHOLD_BYTES", "1000")
+        .load();
+    assert_eq!(config.unread.keys(), ["llm.temperature", "providers.openai.api_key", "storage.threshold_bytes"]);
 }

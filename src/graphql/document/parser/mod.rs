@@ -18,8 +18,8 @@ use async_graphql::parser::types::{
 };
 use async_graphql::{Name, Positioned};
 
+use super::error::{DocumentError, Result};
 use super::lexer::{Kind, Token};
-use super::refusal::{Refusal, Result};
 
 /// The document that the tokens make; `tokens` ends with an end.
 pub fn document(tokens: &[Token<'_>]) -> Result<ExecutableDocument> {
@@ -45,9 +45,11 @@ impl Definitions {
             Some(anonymous) if self.operations.is_empty() => DocumentOperations::Single(anonymous),
             Some(anonymous) => {
                 let expected = "a name for each operation where there are several";
-                return Err(Refusal::syntax(anonymous.pos, "an operation without a name", expected));
+                return Err(DocumentError::syntax(anonymous.pos, "an operation without a name", expected));
             }
-            None if self.operations.is_empty() => return Err(Refusal::syntax(end.at, "no operation", "an operation")),
+            None if self.operations.is_empty() => {
+                return Err(DocumentError::syntax(end.at, "no operation", "an operation"));
+            }
             None => DocumentOperations::Multiple(self.operations),
         };
         Ok(ExecutableDocument { operations, fragments: self.fragments })
@@ -106,7 +108,7 @@ impl<'a> Parser<'a> {
 
     fn add_anonymous(definitions: &mut Definitions, operation: Positioned<OperationDefinition>) -> Result<()> {
         match definitions.anonymous {
-            Some(_) => Err(Refusal::syntax(operation.pos, "a second operation without a name", "one at most")),
+            Some(_) => Err(DocumentError::syntax(operation.pos, "a second operation without a name", "one at most")),
             None => {
                 definitions.anonymous = Some(operation);
                 Ok(())
@@ -211,10 +213,10 @@ impl<'a> Parser<'a> {
         Ok(Positioned::new(Name::new(token.text), token.at))
     }
 
-    fn refuse(&self, expected: &str) -> Box<Refusal> {
+    fn refuse(&self, expected: &str) -> Box<DocumentError> {
         let token = self.peek();
         let got = if token.kind == Kind::End { "the end of the text" } else { token.text };
-        Refusal::syntax(token.at, got, expected)
+        DocumentError::syntax(token.at, got, expected)
     }
 }
 
@@ -231,7 +233,7 @@ fn add<T>(
         }
         Entry::Occupied(place) => {
             let got = format!("a second {what} {}", place.key());
-            Err(Refusal::syntax(name.pos, got, "each name once"))
+            Err(DocumentError::syntax(name.pos, got, "each name once"))
         }
     }
 }

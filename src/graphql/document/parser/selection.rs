@@ -7,7 +7,7 @@ use async_graphql::{Name, Positioned};
 use async_graphql_value::Value;
 
 use super::super::lexer::Kind;
-use super::{Parser, Refusal, Result};
+use super::{DocumentError, Parser, Result};
 
 type Arguments = Vec<(Positioned<Name>, Positioned<Value>)>;
 
@@ -66,7 +66,7 @@ impl Parser<'_> {
             let name = self.name("a directive's name")?;
             if !names.insert(name.node.clone()) {
                 let got = format!("a second directive @{}", name.node);
-                return Err(Refusal::syntax(at, got, "each directive once in a place"));
+                return Err(DocumentError::syntax(at, got, "each directive once in a place"));
             }
             directives.push(Positioned::new(Directive { name, arguments: self.arguments(is_constant)? }, at));
         }

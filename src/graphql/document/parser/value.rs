@@ -6,14 +6,14 @@ use async_graphql_value::{ConstValue, Value};
 
 use super::super::lexer::{Kind, Token};
 use super::super::literal;
-use super::{Parser, Refusal, Result};
+use super::{DocumentError, Parser, Result};
 use crate::graphql::number;
 
 impl Parser<'_> {
     /// A value without variables.
     pub(super) fn constant(&mut self) -> Result<Positioned<ConstValue>> {
         let Positioned { pos, node } = self.value(true)?;
-        let constant = node.into_const().ok_or_else(|| Refusal::syntax(pos, "a variable", "a constant"))?;
+        let constant = node.into_const().ok_or_else(|| DocumentError::syntax(pos, "a variable", "a constant"))?;
         Ok(Positioned::new(constant, pos))
     }
 
@@ -52,7 +52,7 @@ impl Parser<'_> {
             let value = self.value(is_constant)?.node;
             if fields.contains_key(&name.node) {
                 let got = format!("a second field {}", name.node);
-                return Err(Refusal::syntax(name.pos, got, "each input field once"));
+                return Err(DocumentError::syntax(name.pos, got, "each input field once"));
             }
             fields.insert(name.node, value);
         }
@@ -62,7 +62,7 @@ impl Parser<'_> {
     fn number(&mut self) -> Result<Value> {
         let token = self.take();
         let read = number::read(token.text).map(ConstValue::into_value);
-        read.ok_or_else(|| Refusal::syntax(token.at, token.text, "a number within 64-bit floating point"))
+        read.ok_or_else(|| DocumentError::syntax(token.at, token.text, "a number within 64-bit floating point"))
     }
 
     /// The value of a string, which comes next.
@@ -71,7 +71,7 @@ impl Parser<'_> {
         if kind == Kind::BlockString {
             return Ok(literal::block_string(text));
         }
-        literal::string(text).map_err(|escape| Refusal::syntax(at, escape, "an escape of a Unicode character"))
+        literal::string(text).map_err(|escape| DocumentError::syntax(at, escape, "an escape of a Unicode character"))
     }
 }
 

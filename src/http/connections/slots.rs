@@ -1,4 +1,4 @@
-//! The places of connections: so many for use, and a few beyond.
+//! The slots of connections: so many for use, and a few beyond.
 
 use std::sync::Arc;
 
@@ -8,29 +8,29 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Connections beyond the limit: enough to tell probes and people what is the matter, too few to cost memory.
 const BEYOND: usize = 32;
 
-/// The places of one process.
+/// The slots of one process.
 #[derive(Clone)]
-pub struct Places {
+pub struct Slots {
     usual: Arc<Semaphore>,
     beyond: Arc<Semaphore>,
     limit: usize,
 }
 
-/// One connection's place, free again when it is dropped.
-pub struct Place {
+/// One connection's slot, free again when it is dropped.
+pub struct Slot {
     /// Whether it is beyond the limit.
     pub is_beyond: bool,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Places {
+impl Slots {
     /// So many, and those beyond.
     pub fn new(limit: usize) -> Self {
         Self { usual: Arc::new(Semaphore::new(limit)), beyond: Arc::new(Semaphore::new(BEYOND)), limit }
     }
 
-    /// A place, one beyond the limit where there is no other; waits where there is none at all.
-    pub(super) async fn take(&self) -> Place {
+    /// A slot, one beyond the limit where there is no other; waits where there is none at all.
+    pub(super) async fn take(&self) -> Slot {
         let (usual, beyond) = (self.usual.clone(), self.beyond.clone());
         let (permit, is_beyond) = tokio::select! {
             biased;
@@ -38,7 +38,7 @@ impl Places {
             permit = beyond.acquire_owned() => (permit, true),
         };
         gauge!("vectorforge_connections").increment(1);
-        Place { is_beyond, _permit: permit.expect("these semaphores are never closed") }
+        Slot { is_beyond, _permit: permit.expect("these semaphores are never closed") }
     }
 
     /// Connections open now.
@@ -47,7 +47,7 @@ impl Places {
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         gauge!("vectorforge_connections").decrement(1);
     }

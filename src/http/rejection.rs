@@ -10,20 +10,20 @@ use crate::graphql::server_error;
 
 /// Why a request is not run.
 #[derive(Debug)]
-pub struct Refusal {
+pub struct Rejection {
     status: StatusCode,
     error: Box<Error>,
     /// What the status wants to be told beside it.
     header: Option<(HeaderName, HeaderValue)>,
 }
 
-impl From<Error> for Refusal {
+impl From<Error> for Rejection {
     fn from(error: Error) -> Self {
         Self::new(status(error.code), error)
     }
 }
 
-impl Refusal {
+impl Rejection {
     /// With another status than its code's.
     pub fn new(status: StatusCode, error: Error) -> Self {
         Self { status, error: Box::new(error), header: None }
@@ -49,7 +49,7 @@ impl Refusal {
     /// The answer.
     pub fn into_response(self, answer_type: &'static str) -> Response {
         let Self { status, error, header } = self;
-        if !error.code.is_callers() && error.cause.is_some() && error.is_news() {
+        if !error.code.is_callers() && error.cause.is_some() && error.claim_log() {
             tracing::error!(code = error.code.as_str(), cause = error.causes(), "{error}");
         }
         let body = json!({ "errors": [{ "message": error.message, "extensions": extensions(&error) }] });

@@ -1,14 +1,14 @@
-//! What the parts of an ingest tell each other: news of the runs, in the server's words.
+//! What the parts of an ingest send each other: events of the runs, in the server's words.
 
 use serde::Deserialize;
 
-use super::summary::Failure;
+use super::summary::FailedDocument;
 
 /// Something to count or to show.
 #[derive(Debug)]
-pub(super) enum News {
+pub(super) enum IngestEvent {
     /// A document that will not be indexed, known before any run.
-    Failed(Failure),
+    Failed(FailedDocument),
     /// A batch was taken in.
     Submitted(Submitted),
     /// Something happened in a run.

@@ -14,9 +14,6 @@ use super::answer::{Answer, ApiError};
 use super::error::ClientError;
 use super::terminal::snippet;
 
-/// Longest time to a connection: far hosts need a second, so this is patience enough.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// Longest time to an answer: a server that takes in 64 MiB on a slow disk needs tens of seconds.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -86,7 +83,7 @@ impl fmt::Display for ServerUrl {
 
 /// A server and the connections to it.
 #[derive(Debug, Clone)]
-pub(super) struct Server {
+pub(super) struct ApiClient {
     pub url: ServerUrl,
     http: Client,
 }
@@ -97,14 +94,10 @@ struct Operation<'a, V> {
     variables: V,
 }
 
-impl Server {
+impl ApiClient {
     /// Prepares the client; connects to nothing yet.
     pub fn new(url: ServerUrl) -> Result<Self, ClientError> {
-        // Refused where the process has a provider already; that one serves as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = Client::builder()
-            .user_agent(concat!("vectorforge/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_TIMEOUT)
+        let mut builder = http_client::builder()
             // A redirected POST would arrive as GET; who moved the server has to give its new address.
             .redirect(redirect::Policy::none())
             // The WebSocket goes through no proxy, so nothing else does.
@@ -153,7 +146,7 @@ impl Server {
             Ok(answer) => answer.into_data().map_err(ClientError::Refused),
             // A proxy in front of the server refuses large bodies in its own words.
             Err(_) if status == StatusCode::PAYLOAD_TOO_LARGE => Err(ClientError::Refused(too_large().into())),
-            Err(_) => Err(self.foreign(told(status, &String::from_utf8_lossy(&body)))),
+            Err(_) => Err(self.foreign(describe_response(status, &String::from_utf8_lossy(&body)))),
         }
     }
 
@@ -174,7 +167,7 @@ impl Server {
 }
 
 /// Status and the begin of a body, for messages.
-pub(super) fn told(status: StatusCode, body: &str) -> String {
+pub(super) fn describe_response(status: StatusCode, body: &str) -> String {
     match snippet(body, FOREIGN_ANSWER_CHARS) {
         body if body.is_empty() => format!("status {status}"),
         body => format!("status {status}, {body}"),

@@ -10,15 +10,15 @@ const FIELD: &str = "query";
 
 /// An error, and where in the text it is.
 #[derive(Debug)]
-pub struct Refusal {
+pub struct DocumentError {
     error: Error,
     at: Option<Pos>,
 }
 
 /// Result of a pass over a document.
-pub type Result<T> = std::result::Result<T, Box<Refusal>>;
+pub type Result<T> = std::result::Result<T, Box<DocumentError>>;
 
-impl Refusal {
+impl DocumentError {
     /// The text is no document.
     pub fn syntax(at: Pos, got: impl std::fmt::Display, expected: impl Into<String>) -> Box<Self> {
         Box::new(Self { error: Error::refused(Code::InvalidDocument, FIELD, got, expected), at: Some(at) })
@@ -31,14 +31,14 @@ impl Refusal {
     }
 }
 
-impl From<Box<Refusal>> for ServerError {
-    fn from(refusal: Box<Refusal>) -> Self {
-        server_error(&refusal.error, refusal.at)
+impl From<Box<DocumentError>> for ServerError {
+    fn from(error: Box<DocumentError>) -> Self {
+        server_error(&error.error, error.at)
     }
 }
 
-impl From<Box<Refusal>> for Response {
-    fn from(refusal: Box<Refusal>) -> Self {
-        Self::from_errors(vec![refusal.into()])
+impl From<Box<DocumentError>> for Response {
+    fn from(error: Box<DocumentError>) -> Self {
+        Self::from_errors(vec![error.into()])
     }
 }
