@@ -1,4 +1,4 @@
-//! The settings told to people: `.env.example` and the README's table, from the declarations themselves.
+//! The settings told to people: `.env.example` and the table of `docs/settings.md`, from the declarations themselves.
 
 use std::fmt::{self, Write};
 

@@ -133,7 +133,7 @@ impl Config {
         document::env_example(&documents())
     }
 
-    /// Every setting as a Markdown table, for the README.
+    /// Every setting as a Markdown table, for `docs/settings.md`.
     pub fn markdown_table() -> String {
         document::markdown_table(&documents())
     }

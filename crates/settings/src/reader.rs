@@ -11,7 +11,7 @@ use crate::machine::Machine;
 use crate::secret::{REDACTED, redact_url};
 
 /// Declares a group of settings once: the struct with its documentation, how it is read, and what `.env.example` and
-/// the README say of it. The key is the section, the field and the unit's suffix (`_ms`, `_s`); `with` nests groups.
+/// `docs/settings.md` say of it. The key is the section, the field and the unit's suffix (`_ms`, `_s`); `with` nests groups.
 macro_rules! settings {
     (
         $(#[doc = $heading:literal])+
