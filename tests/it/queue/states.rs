@@ -1,4 +1,4 @@
-//! The state machine: the database keeps to the README's table, and no sequence of calls and crashes leaves it.
+//! The state machine: the database keeps to the table of `docs/jobs.md`, and no sequence of calls and crashes leaves it.
 
 mod calls;
 mod model;
@@ -15,10 +15,10 @@ use crate::support::TestApp;
 
 const STATES: [&str; 7] = ["SCHEDULED", "PENDING", "RUNNING", "RETRYING", "SUCCEEDED", "CANCELLED", "DEAD"];
 
-/// The README's table of transitions. From nothing a job begins.
+/// The table of transitions in `docs/jobs.md`. From nothing a job begins.
 fn transitions() -> BTreeSet<(String, String)> {
-    let readme = include_str!("../../../README.md");
-    let (_, section) = readme.split_once("## How jobs go").expect("the section");
+    let page = include_str!("../../../docs/jobs.md");
+    let (_, section) = page.split_once("## States").expect("the section");
     let (section, _) = section.split_once("\n## ").expect("another section follows");
     let named = |cell: &str| -> Vec<String> {
         let words = cell.split('`').map(str::to_owned);
@@ -79,7 +79,7 @@ fn is_done(outcome: sqlx::Result<()>) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_database_accepts_exactly_the_transitions_of_the_readme() {
+async fn the_database_accepts_exactly_the_documented_transitions() {
     let app = TestApp::builder().without_workers().start().await;
     let mut connection = PgConnection::connect(&app.database.url).await.expect("connects");
     let table = transitions();
