@@ -16,6 +16,7 @@ mod foreign_pages;
 mod full_disk;
 mod graphql_document;
 mod graphql_http;
+mod guides;
 mod ingest;
 mod jobs;
 mod limits;
