@@ -6,7 +6,7 @@ use crate::kind::{DefaultText, Privacy, Setting};
 use crate::layer::Spelling;
 
 const ENV_HEADER: &str = "\
-# VectorForge: every setting with its default. Generated from src/config/sections.rs by `cargo test`.
+# VectorForge: every setting with its default. Generated from crates/settings/src/sections.rs by `cargo test`.
 # Copy to .env and take the `#` from a line to change it. The same settings can stand in vectorforge.toml
 # (`http.port`), in the environment (this form, in any case) or on the command line (`--set http.port=9000`);
 # each of these wins over the ones before it.

@@ -316,7 +316,7 @@ async fn all_minilm_l6_v2_gives_the_vectors_of_our_own_encoder() {
     let theirs = open(&dir).expect("the model is whole");
     println!("loaded in {:?}", began.elapsed());
     let ours = encoder::Model::load(&dir, Precision::F32).expect("the model is whole");
-    let words: Vec<_> = include_str!("../../../README.md").split_whitespace().collect();
+    let words: Vec<_> = include_str!("../../../../docs/operations.md").split_whitespace().collect();
     let texts: Vec<_> = (0..128).map(|i| words[i * 7..i * 7 + 5 + i * 37 % 180].join(" ")).collect();
     let began = Instant::now();
     let embedded = theirs.embed(texts.clone(), Purpose::Document).await.expect("the model runs");
