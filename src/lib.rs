@@ -3,8 +3,8 @@
 //! In reading order: [`config`] and [`error`]; [`app`], what everything shares; the use cases [`collection`],
 //! [`ingest`] and [`search`]; what they stand on: [`store`] (PostgreSQL), [`queue`] (durable jobs), [`schedule`] (what
 //! recurs), [`source`] (files and web pages), [`embed`] (models); what stands before them: [`graphql`] (the schema) and
-//! [`http`] (the server). [`process`] puts a process together, and [`client`] is the command line's other half: it talks
-//! to a running server.
+//! [`http`] (the server). [`kinds`] lists the kinds of jobs, [`process`] puts a process together, and [`client`] is the
+//! command line's other half: it talks to a running server.
 
 pub mod causes;
 pub mod config;
@@ -12,6 +12,7 @@ pub mod error;
 pub mod id;
 
 pub mod app;
+pub mod kinds;
 pub mod process;
 pub mod tasks;
 

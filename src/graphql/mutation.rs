@@ -132,7 +132,7 @@ impl Mutation {
         #[graphql(desc = "Which one.")] input: DeleteInput,
     ) -> Result<DeleteDocumentPayload> {
         let id = Kind::Document.decode("input.id", &input.id).or_fault()?;
-        if !delete(ctx.app(), ctx.tenant(), id).await.or_fault()? {
+        if !delete(ctx.app(), ctx.kinds(), ctx.tenant(), id).await.or_fault()? {
             return Err(Error::not_found("input.id", "document", &*input.id)).or_fault();
         }
         Ok(DeleteDocumentPayload { deleted_document_id: input.id })

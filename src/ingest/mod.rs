@@ -1,12 +1,14 @@
 //! Use case: documents become chunks with vectors.
 //!
-//! [`submit`] takes them in, in one transaction with the jobs that work on them; [`work`] is such a job. `load` and
+//! [`submit`] takes them in, in one transaction with a [`job`] for each; [`work`] is what such a job does, and [`pull`] the
+//! job that takes in what a source holds. `load` and
 //! `chunk` are pure: bytes to text, text to chunks, until `stop` says that nobody waits any more. `room` is what the
 //! model reads of a chunk. `vectors` stores the vectors that callers bring.
 
 mod blocking;
 pub mod chunk;
 pub mod delete;
+pub mod job;
 pub mod load;
 pub mod pull;
 mod room;
@@ -14,6 +16,3 @@ pub mod stop;
 pub mod submit;
 mod vectors;
 pub mod work;
-
-/// Queue of ingest jobs.
-pub const QUEUE: &str = "ingest";

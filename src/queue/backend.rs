@@ -16,8 +16,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::layer::util::Identity;
 use uuid::Uuid;
 
+use super::leases::Leases;
 use super::take::take;
-use super::{ActiveJob, Leases};
+use super::worker::Worker;
+use super::{ActiveJob, Kinds};
 use crate::causes::warn_of;
 use crate::error::Result;
 use crate::store::jobs::Claim;
@@ -43,6 +45,7 @@ pub struct JobSource {
     store: Store,
     signals: Signals,
     leases: Leases,
+    kinds: Kinds,
     slots: Arc<Semaphore>,
     concurrency: usize,
     poll: Duration,
@@ -51,17 +54,20 @@ pub struct JobSource {
 }
 
 impl JobSource {
-    /// A source over one queue with `concurrency` slots, which looks at least every `poll`.
-    pub fn new(
-        queue: &'static str,
-        store: Store,
-        signals: Signals,
-        leases: Leases,
-        concurrency: usize,
-        poll: Duration,
-    ) -> Self {
-        let slots = Arc::new(Semaphore::new(concurrency));
-        Self { queue, store, signals, leases, slots, concurrency, poll, last_tenant: Arc::default() }
+    /// A worker's source: its queue, with as many slots as that has.
+    pub(super) fn new(worker: &Worker) -> Self {
+        let (queue, settler) = (worker.queue, &worker.settler);
+        Self {
+            queue: queue.name,
+            store: settler.store.clone(),
+            signals: worker.signals.clone(),
+            leases: worker.leases.clone(),
+            kinds: settler.kinds.clone(),
+            slots: Arc::new(Semaphore::new(queue.concurrency)),
+            concurrency: queue.concurrency,
+            poll: settler.settings.poll,
+            last_tenant: Arc::default(),
+        }
     }
 
     /// Waits until there is a job and a slot for it. A database that does not answer is waited for.
@@ -118,7 +124,7 @@ impl JobSource {
         if let Some(last) = rows.last() {
             *self.last_tenant.lock().unwrap_or_else(PoisonError::into_inner) = last.tenant_id;
         }
-        let watched = rows.into_iter().map(|row| self.leases.watch(row));
+        let watched = rows.into_iter().map(|row| self.leases.watch(row, self.kinds.clone()));
         Ok(watched.zip(slots).map(|(job, slot)| TakenJob { job, _slot: Arc::new(slot) }).collect())
     }
 }

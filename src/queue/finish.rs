@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio_util::sync::CancellationToken;
 
-use super::Leases;
+use super::leases::Leases;
 use crate::causes::warn_of;
 use crate::error::Result;
 use crate::store::entity::job;
@@ -14,7 +14,7 @@ use crate::store::{Store, jobs};
 
 /// Takes the jobs that are done.
 #[derive(Debug, Clone)]
-pub struct Finisher(Sender<job::Model>);
+pub(super) struct Finisher(Sender<job::Model>);
 
 /// Done jobs that wait for their end to be written; then workers wait.
 const BACKLOG: usize = 4_096;
@@ -38,7 +38,7 @@ impl Finisher {
 }
 
 /// Writes ends until every [`Finisher`] is gone or, after `stop`, the grace is over: a job that hangs keeps its own.
-pub async fn keep_finishing(
+pub(super) async fn keep_finishing(
     mut done: Receiver<job::Model>,
     store: Store,
     leases: Leases,

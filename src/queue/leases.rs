@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::ActiveJob;
 use super::settle::Settler;
+use super::{ActiveJob, Kinds};
 use crate::causes::warn_of;
 use crate::error::{Code, Result};
 use crate::store::entity::job;
@@ -19,7 +19,7 @@ use crate::store::{Store, disk, jobs};
 
 /// The leases that this process holds.
 #[derive(Debug, Clone)]
-pub struct Leases {
+pub(super) struct Leases {
     /// This process, anew at every start.
     pub holder: Uuid,
     /// How long a lease lasts without renewal.
@@ -42,11 +42,11 @@ impl Leases {
     }
 
     /// Notes a job taken, to be told when its lease is lost or the process stops.
-    pub(super) fn watch(&self, row: job::Model) -> ActiveJob {
+    pub(super) fn watch(&self, row: job::Model, kinds: Kinds) -> ActiveJob {
         let (stop, lost) = (self.stop.child_token(), CancellationToken::new());
         let held = Held { stop: stop.clone(), lost: lost.clone() };
         self.lock().insert((row.id, row.lease_token.unwrap_or_default()), held);
-        ActiveJob { row, stop, lost }
+        ActiveJob { row, kinds, stop, lost }
     }
 
     /// Notes a job settled.
@@ -105,10 +105,10 @@ impl Leases {
 const SWEEP_LIMIT: u64 = 1000;
 
 /// Puts back, or ends as dead, the jobs whose worker is gone. Any number of processes may sweep at once. While the disk
-/// is full nobody is taken for lost: nobody can renew a `lease`, and afterwards everyone gets the time of one for it.
+/// is full nobody is taken for lost: nobody can renew a lease, and afterwards everyone gets the time of one for it.
 /// Gives how many it found.
-pub async fn sweep(settler: &Settler, lease: Duration) -> Result<usize> {
-    if disk::was_full_within(lease) {
+pub async fn sweep(settler: &Settler) -> Result<usize> {
+    if disk::was_full_within(settler.settings.lease) {
         return Ok(0);
     }
     let (mut found, db) = (0, settler.store.db());

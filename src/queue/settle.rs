@@ -3,7 +3,7 @@
 
 use chrono::Utc;
 
-use super::{Handlers, WorkerSettings};
+use super::{Kinds, WorkerSettings};
 use crate::error::{Code, Error, Result};
 use crate::store::entity::job;
 use crate::store::{Doing, Store, Transaction, circuits, jobs};
@@ -14,7 +14,7 @@ pub struct Settler {
     /// The database.
     pub store: Store,
     /// Who tells the world.
-    pub handlers: Handlers,
+    pub kinds: Kinds,
     /// Waits and circuits.
     pub settings: WorkerSettings,
 }
@@ -31,21 +31,21 @@ impl Settler {
     pub async fn lost(&self, job: &job::Model) -> Result<()> {
         let tx = self.begin(job).await?;
         jobs::confirm_expired(&tx, job).await?;
-        let first = || self.handlers.get(&job.kind).and_then(|handler| handler.steps().first().map(|step| step.name));
+        let first = || self.kinds.steps(&job.kind).first().map(|step| step.name);
         let stage = job.stage.as_deref().or_else(first).unwrap_or_default();
         self.settle(tx, job, stage, &Error::worker_lost()).await
     }
 
     async fn begin(&self, job: &job::Model) -> Result<Transaction> {
         let tx = self.store.begin().await?;
-        if let Some(handler) = self.handlers.get(&job.kind) {
+        if let Some(handler) = self.kinds.handler(&job.kind) {
             handler.lock(&tx, job).await?;
         }
         Ok(tx)
     }
 
     async fn settle(&self, tx: Transaction, job: &job::Model, stage: &str, error: &Error) -> Result<()> {
-        let handler = self.handlers.get(&job.kind);
+        let handler = self.kinds.handler(&job.kind);
         let failed = jobs::Failed { code: error.code.as_str(), message: &error.message, stage: Some(stage) };
         let goes_on = if let Some(until) = self.not_before(&tx, job, error).await? {
             jobs::postpone(&tx, job, until, failed).await?;
@@ -83,7 +83,7 @@ impl Settler {
     }
 
     async fn has_attempts(&self, tx: &Transaction, job: &job::Model, stage: &str, error: &Error) -> Result<bool> {
-        let steps = self.handlers.get(&job.kind).map(|handler| handler.steps()).unwrap_or_default();
+        let steps = self.kinds.steps(&job.kind);
         let step = steps.iter().find(|step| step.name == stage).filter(|_| steps.len() > 1);
         let of_step = match step {
             Some(step) => {

@@ -4,7 +4,7 @@
 use futures_util::{StreamExt, TryStreamExt, stream};
 use uuid::Uuid;
 
-use super::Handlers;
+use super::Kinds;
 use crate::error::Result;
 use crate::store::entity::job::{JobState, Model};
 use crate::store::jobs::{self, JobFilter};
@@ -82,7 +82,7 @@ const AT_ONCE: usize = 4;
 /// Steers the selected jobs of a tenant, at most `limit` of those that a filter finds.
 pub async fn steer(
     store: &Store,
-    handlers: &Handlers,
+    kinds: &Kinds,
     tenant: TenantId,
     selection: Selection,
     steering: Steering,
@@ -98,7 +98,7 @@ pub async fn steer(
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let has_more = ids.len() > limit;
     ids.truncate(limit);
-    let work = ids.into_iter().map(|id| steer_one(store, handlers, tenant, id, steering));
+    let work = ids.into_iter().map(|id| steer_one(store, kinds, tenant, id, steering));
     let outcomes: Vec<_> = stream::iter(work).buffered(AT_ONCE).try_collect().await?;
     let mut steered = Steered { has_more, ..Steered::default() };
     for outcome in outcomes {
@@ -122,17 +122,17 @@ fn narrowed(filter: JobFilter, steering: Steering) -> JobFilter {
 
 async fn steer_one(
     store: &Store,
-    handlers: &Handlers,
+    kinds: &Kinds,
     tenant: TenantId,
     id: Uuid,
     steering: Steering,
 ) -> Result<Result<Model, Left>> {
     let left = |job: Option<Model>, reason, detail| Ok(Err(Left { id, job, reason, detail }));
     let tx = store.begin().await?;
-    let Some(job) = lock(&tx, handlers, tenant, id).await? else { return left(None, LeftReason::NotFound, None) };
+    let Some(job) = lock(&tx, kinds, tenant, id).await? else { return left(None, LeftReason::NotFound, None) };
     let refusal = match steering {
-        Steering::Cancel => cancel(&tx, handlers, &job).await?,
-        Steering::Retry { attempts } => retry(&tx, handlers, &job, attempts).await?,
+        Steering::Cancel => cancel(&tx, kinds, &job).await?,
+        Steering::Retry { attempts } => retry(&tx, kinds, &job, attempts).await?,
         Steering::SetPriority(priority) => set_priority(&tx, &job, priority).await?,
     };
     match refusal {
@@ -150,9 +150,9 @@ async fn steer_one(
 }
 
 /// Locks what the job is about, then the job.
-async fn lock(tx: &Transaction, handlers: &Handlers, tenant: TenantId, id: Uuid) -> Result<Option<Model>> {
+async fn lock(tx: &Transaction, kinds: &Kinds, tenant: TenantId, id: Uuid) -> Result<Option<Model>> {
     let Some(job) = jobs::by_ids(tx, tenant, &[id]).await?.remove(&id) else { return Ok(None) };
-    if let Some(handler) = handlers.get(&job.kind) {
+    if let Some(handler) = kinds.handler(&job.kind) {
         handler.lock(tx, &job).await?;
     }
     jobs::lock(tx, tenant, id).await
@@ -160,18 +160,18 @@ async fn lock(tx: &Transaction, handlers: &Handlers, tenant: TenantId, id: Uuid)
 
 type Refusal = Option<(LeftReason, Option<String>)>;
 
-async fn cancel(tx: &Transaction, handlers: &Handlers, job: &Model) -> Result<Refusal> {
+async fn cancel(tx: &Transaction, kinds: &Kinds, job: &Model) -> Result<Refusal> {
     if job.state.is_terminal() {
         return Ok(Some((LeftReason::Finished, None)));
     }
     jobs::cancel(tx, job).await?;
-    if let Some(handler) = handlers.get(&job.kind) {
+    if let Some(handler) = kinds.handler(&job.kind) {
         handler.on_cancel(tx, job).await?;
     }
     Ok(None)
 }
 
-async fn retry(tx: &Transaction, handlers: &Handlers, job: &Model, attempts: u32) -> Result<Refusal> {
+async fn retry(tx: &Transaction, kinds: &Kinds, job: &Model, attempts: u32) -> Result<Refusal> {
     match job.state {
         JobState::Running => return Ok(Some((LeftReason::Running, None))),
         JobState::Pending => return Ok(Some((LeftReason::Waiting, None))),
@@ -182,7 +182,7 @@ async fn retry(tx: &Transaction, handlers: &Handlers, job: &Model, attempts: u32
         }
         JobState::Succeeded | JobState::Cancelled | JobState::Dead => {}
     }
-    if let Some(handler) = handlers.get(&job.kind)
+    if let Some(handler) = kinds.handler(&job.kind)
         && let Some(reason) = handler.on_redrive(tx, job).await?
     {
         return Ok(Some((LeftReason::Superseded, Some(reason))));
@@ -211,10 +211,10 @@ pub async fn set_paused(store: &Store, queue: &str, is_paused: bool) -> Result<b
 }
 
 /// Cancels every unfinished job of a document whose row the caller has locked, in the caller's transaction.
-pub async fn cancel_of_document(tx: &Transaction, handlers: &Handlers, tenant: TenantId, document: Uuid) -> Result<()> {
+pub async fn cancel_of_document(tx: &Transaction, kinds: &Kinds, tenant: TenantId, document: Uuid) -> Result<()> {
     for id in jobs::unfinished_of(tx, tenant, document).await? {
         if let Some(job) = jobs::lock(tx, tenant, id).await? {
-            cancel(tx, handlers, &job).await?;
+            cancel(tx, kinds, &job).await?;
         }
     }
     Ok(())

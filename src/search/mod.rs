@@ -3,7 +3,7 @@
 //! Exact where a collection is small or a filter leaves few candidates, through the HNSW index otherwise; where the
 //! index gives fewer hits than there are, the exact scan answers. The rest of the house sees only [`search`].
 
-mod build;
+pub mod build;
 pub mod vector;
 
 use std::sync::Arc;
@@ -20,8 +20,6 @@ use crate::error::{Error, Result};
 use crate::store::embeddings::{self, Neighbour, Scan};
 use crate::store::entity::embedding_space::{IndexState, Metric, Model as Space};
 use crate::store::{Doing, TenantId, chunks, spaces};
-
-pub use build::{BuildIndex, KIND as BUILD_INDEX, QUEUE, enqueue_due as enqueue_due_indexes};
 
 /// What is looked for.
 #[derive(Debug, Clone)]

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::app::App;
 use crate::embed::Readiness;
+use crate::queue::NAMES;
 use crate::store::{self, disk};
 
 /// How a part, or the whole, is.
@@ -141,8 +142,7 @@ async fn migrations(app: Arc<App>) -> Outcome {
 const LAG_LIMIT: Duration = Duration::from_secs(300);
 
 async fn queues(app: Arc<App>) -> Outcome {
-    let names = app.queues().map(|queue| queue.name);
-    let Ok(states) = store::queues::states(app.store.db(), &names, false).await else {
+    let Ok(states) = store::queues::states(app.store.db(), &NAMES, false).await else {
         return (Health::Unhealthy, "the database does not answer".to_owned());
     };
     let (paused, going): (Vec<_>, Vec<_>) = states.iter().partition(|queue| queue.paused_at.is_some());

@@ -9,6 +9,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use crate::app::App;
 use crate::causes::warn_of;
 use crate::error::Result;
+use crate::queue::NAMES;
 use crate::store::circuits::{self, Circuit};
 use crate::store::disk;
 use crate::store::entity::job::JobState;
@@ -110,9 +111,8 @@ pub async fn keep(app: Arc<App>, recorder: PrometheusHandle) -> Result<()> {
 }
 
 async fn tell(app: &App) -> Result<()> {
-    let names = app.queues().map(|queue| queue.name);
     let db = app.store.db();
-    queues::states(db, &names, false).await?.iter().for_each(|queue| tell_queue(app, queue));
+    queues::states(db, &NAMES, false).await?.iter().for_each(|queue| tell_queue(app, queue));
     tell_circuits(app, &circuits::all(db).await?);
     Ok(())
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use futures_util::{Stream, StreamExt};
 use uuid::Uuid;
 
+use super::job::host;
 use super::report::{self, Failure, Report};
-use super::{Item, SUBMIT, host};
+use super::{Item, SUBMIT};
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::ingest::load::ContentType;

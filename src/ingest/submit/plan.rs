@@ -8,7 +8,7 @@ use super::known::Known;
 use super::prepared::Prepared;
 use super::{Outcome, count};
 use crate::app::App;
-use crate::ingest::work;
+use crate::ingest::job;
 use crate::store::entity::document::{Model as Document, Status};
 use crate::store::entity::ingestion_run::{Model as Run, RunState};
 use crate::store::entity::{document_content, embedding_space::Model as Space};
@@ -54,7 +54,7 @@ impl Plan {
         before: Option<Json>,
     ) {
         if outcome != Outcome::Unchanged {
-            self.jobs.push(work::job(app, &row, space, self.run.id));
+            self.jobs.push(job::new(app, &row, space, self.run.id));
             self.contents.push(document_content::Model {
                 document_id: row.id,
                 version: row.version,

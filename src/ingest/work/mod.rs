@@ -11,20 +11,19 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use metrics::{counter, histogram};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use self::batch::Batch;
-use super::QUEUE;
 use super::blocking::until_stopped;
 use super::chunk::{Chunk, ChunkSettings};
+use super::job::{KIND, Payload};
 use super::load::Loaded;
 use crate::app::App;
 use crate::embed::Embedder;
 use crate::error::{Error, Result};
-use crate::queue::{ActiveJob, Handler, Step, StepEnd, payload};
+use crate::queue::{ActiveJob, Handler, Step, StepEnd};
 use crate::store::entity::document::{Model as Document, Status};
 use crate::store::entity::job::{self, JobState};
 use crate::store::entity::run_event::EventKind;
@@ -32,33 +31,8 @@ use crate::store::entity::{chunk as chunk_row, document_content, embedding_space
 use crate::store::runs::{Happening, append};
 use crate::store::{Doing, Transaction, chunks, collections, documents, jobs, spaces};
 
-/// Kind of the job.
-pub const KIND: &str = "ingest_document";
-/// Version of its payload.
-const VERSION: i32 = 1;
-
 /// Unit of the job's progress.
 const UNIT: &str = "chunks";
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Payload {
-    document_id: Uuid,
-    version: i32,
-    run_id: Uuid,
-}
-
-/// The job of a document's newest version, whose vectors the space's model makes.
-pub fn job(app: &App, document: &Document, space: &Space, run: Uuid) -> jobs::NewJob {
-    let payload = Payload { document_id: document.id, version: document.version, run_id: run };
-    let payload = serde_json::to_value(payload).expect("a payload of ids is JSON");
-    jobs::NewJob {
-        provider: space.model.as_deref().map(|model| crate::embed::provider_of(model).to_owned()),
-        collection_id: Some(document.collection_id),
-        document_id: Some(document.id),
-        run_id: Some(run),
-        ..jobs::NewJob::new(QUEUE, KIND, (VERSION, payload), app.config.queue.max_attempts, app.now())
-    }
-}
 
 /// Loads and cuts; a document that fits one batch is indexed at once, and the other steps have nothing left to do.
 const LOAD: &str = "load";
@@ -89,7 +63,7 @@ impl Handler for IngestDocument {
     }
 
     async fn run(&self, job: &ActiveJob, step: &'static str) -> Result<StepEnd> {
-        let payload: Payload = payload(&job.row, VERSION)?;
+        let payload = KIND.payload(&job.row)?;
         let Some(work) = Work::begin(&self.app, job, payload).await? else { return Ok(StepEnd::JobEnded) };
         match step {
             LOAD => work.load().await,
@@ -153,7 +127,7 @@ impl Handler for IngestDocument {
 async fn current(tx: &Transaction, job: &job::Model) -> Result<Option<Document>> {
     let Some(id) = job.document_id else { return Ok(None) };
     let document = documents::lock(tx, job.tenant_id, id).await?;
-    let payload: Option<Payload> = payload(job, VERSION).ok();
+    let payload: Option<Payload> = KIND.payload(job).ok();
     Ok(document.filter(|document| match &payload {
         Some(payload) => payload.version == document.version,
         // Which version it is for cannot be read: then it is the one that waits.

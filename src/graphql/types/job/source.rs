@@ -20,7 +20,7 @@ pub struct SourceReport(Report);
 impl SourceReport {
     /// The report of a job that has one, from what is stored of its steps.
     pub fn of(job: &Model, steps: &[StepRow]) -> Option<Self> {
-        let step = steps.iter().find(|step| job.kind == pull::KIND && step.name == pull::SUBMIT)?;
+        let step = steps.iter().find(|step| job.kind == pull::KIND.name && step.name == pull::SUBMIT)?;
         Report::of(step.result.as_ref()?).map(Self)
     }
 }

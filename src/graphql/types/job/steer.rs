@@ -57,8 +57,8 @@ impl JobSelectionInput {
             Self::Ids(ids) => Selection::Ids(filter::ids("input.selection.ids", ids, limit)?),
             Self::Filter(filter) => Selection::Filter(Box::new(filter.checked(ctx, "input.selection.filter").await?)),
         };
-        let (handlers, limit) = (app.handlers(), u64::try_from(limit).unwrap_or(u64::MAX));
-        let steered = steer::steer(&app.store, &handlers, ctx.tenant(), selection, steering, limit).await?;
+        let limit = u64::try_from(limit).unwrap_or(u64::MAX);
+        let steered = steer::steer(&app.store, ctx.kinds(), ctx.tenant(), selection, steering, limit).await?;
         Ok(steered.into())
     }
 }

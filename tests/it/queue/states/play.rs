@@ -8,7 +8,7 @@ use serde_json::json;
 use uuid::Uuid;
 use vectorforge::error::{Code, Error, Result};
 use vectorforge::queue::steer::{Selection, Steering, steer};
-use vectorforge::queue::{Backoff, Handlers, Settler, WorkerSettings, sweep};
+use vectorforge::queue::{Backoff, Kinds, Settler, WorkerSettings, sweep};
 use vectorforge::store::entity::job::{JobState, Model as Row};
 use vectorforge::store::jobs::{self, Claim, Failed, NewJob};
 use vectorforge::store::{DEFAULT_TENANT, Transaction};
@@ -25,8 +25,8 @@ pub async fn play(app: &TestApp, transitions: &BTreeSet<(String, String)>, calls
     app.database.execute("DELETE FROM jobs").await;
     assert_eq!(app.database.number("SELECT count(*) FROM job_events").await, 0, "they go with their jobs");
     let backoff = Backoff { base: Duration::ZERO, max: Duration::ZERO };
-    let settings = WorkerSettings { backoff, ..app.app.worker_settings() };
-    let settler = Settler { store: app.app.store.clone(), handlers: Handlers::default(), settings };
+    let settings = WorkerSettings { backoff, ..WorkerSettings::of(&app.app.config) };
+    let settler = Settler { store: app.app.store.clone(), kinds: Kinds::default(), settings };
     let holders = (0..HOLDERS).map(|_| Uuid::now_v7()).collect();
     let mut table = Table { app, settler, holders, jobs: Vec::new(), leases: Vec::new() };
     for call in calls {
@@ -68,7 +68,7 @@ impl Table<'_> {
                 let sql =
                     format!("UPDATE jobs SET lease_until = now() - interval '1 s' WHERE lease_holder = '{holder}'");
                 self.app.database.execute(&sql).await;
-                let found = sweep(&self.settler, LEASE).await.expect("sweeps");
+                let found = sweep(&self.settler).await.expect("sweeps");
                 let held = self.held(holder);
                 assert_eq!(found, held.len());
                 held.into_iter().for_each(|job| job.fail("WORKER_LOST", true));
@@ -146,7 +146,7 @@ impl Table<'_> {
             }
         };
         let selection = Selection::Ids(vec![job.id]);
-        let steered = steer(&self.settler.store, &self.settler.handlers, DEFAULT_TENANT, selection, steering, 1).await;
+        let steered = steer(&self.settler.store, &self.settler.kinds, DEFAULT_TENANT, selection, steering, 1).await;
         let steered = steered.expect("steers");
         assert_eq!(steered.left.first().map(|left| left.reason), left, "{call:?}");
         assert_eq!(steered.changed.len(), usize::from(left.is_none()), "{call:?}");
