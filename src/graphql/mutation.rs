@@ -19,7 +19,8 @@ use crate::error::Error;
 use crate::id::Kind;
 use crate::ingest::delete::delete;
 use crate::ingest::submit::{Submission, submit};
-use crate::queue::steer::{self, Steering};
+use crate::queue::queues;
+use crate::queue::steer::Steering;
 use crate::store::{Doing, collections, documents};
 
 /// Changing.
@@ -190,7 +191,7 @@ impl Mutation {
 
 async fn set_paused(app: &App, name: &str, is_paused: bool) -> crate::error::Result<QueuePayload> {
     Queue::of_name(app, "input.name", name).await?;
-    let changed = steer::set_paused(&app.store, name, is_paused).await?;
+    let changed = queues::set_paused(&app.store, name, is_paused).await?;
     Ok(QueuePayload { queue: Queue::one(app, name).await?, changed })
 }
 

@@ -26,9 +26,10 @@ use super::types::schedule::Schedule;
 use super::types::search::{SearchHit, SearchInfo, SearchInput, SearchPayload, SearchStage};
 use super::types::worker::Worker;
 use crate::id::{self, Kind};
+use crate::queue::{jobs, processes};
 use crate::search;
 use crate::store::entity::{chunk, collection, document};
-use crate::store::{chunks, collections, documents, jobs, schedules, workers};
+use crate::store::{chunks, collections, documents, schedules};
 
 /// Reading.
 #[derive(Description)]
@@ -156,7 +157,7 @@ impl Query {
     /// is forgotten after a while.
     #[graphql(complexity = "10 * child_complexity + 1")]
     async fn workers(&self, ctx: &Context<'_>) -> Result<Vec<Worker>> {
-        let rows = workers::all(ctx.app().store.db()).await.or_fault()?;
+        let rows = processes::all(ctx.app().store.db()).await.or_fault()?;
         Ok(rows.into_iter().map(Worker).collect())
     }
 

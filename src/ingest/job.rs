@@ -6,10 +6,9 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::embed::provider_of;
-use crate::queue::{INGEST, JobKind};
+use crate::queue::{INGEST, JobKind, NewJob};
 use crate::store::entity::document::Model as Document;
 use crate::store::entity::embedding_space::Model as Space;
-use crate::store::jobs::NewJob;
 
 /// Kind of the job.
 pub const KIND: JobKind = JobKind::new("ingest_document", INGEST, 1);

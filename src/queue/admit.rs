@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::store::circuits::Circuit;
-use crate::store::jobs::{Candidate, Held};
-use crate::store::limits::{Limit, LimitScope, RunningRow};
+use super::candidates::{Candidate, Held};
+use super::circuits::Circuit;
+use super::limits::{Limit, LimitScope, RunningRow};
 
 /// What is left of every limit, and which providers must be left alone.
 #[derive(Debug)]

@@ -16,15 +16,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::layer::util::Identity;
 use uuid::Uuid;
 
+use super::lease::Claim;
 use super::leases::Leases;
 use super::take::take;
 use super::worker::Worker;
-use super::{ActiveJob, Kinds};
+use super::{ActiveJob, Kinds, queues};
 use crate::causes::warn_of;
 use crate::error::Result;
-use crate::store::jobs::Claim;
+use crate::store::Store;
 use crate::store::listen::{JOB_EVENTS_CHANNEL, JOBS_CHANNEL, Signals, Waiter};
-use crate::store::{Store, queues};
 
 /// A taken job with the slot that it occupies until it is dropped.
 #[derive(Debug, Clone)]

@@ -5,13 +5,13 @@ use uuid::Uuid;
 
 use super::finish::{Finisher, keep_finishing};
 use super::leases::Leases;
+use super::processes::{self, WorkerCard};
 use super::worker::Worker;
-use super::{Queue, Settler, due};
+use super::{Queue, Settler, due, leases};
 use crate::causes::warn_of;
 use crate::error::Result;
+use crate::store::Store;
 use crate::store::listen::Signals;
-use crate::store::workers::{self, WorkerCard};
-use crate::store::{Store, jobs};
 use crate::tasks::Tasks;
 
 /// What works on jobs.
@@ -56,7 +56,7 @@ fn card(id: Uuid, queues: &[Queue]) -> WorkerCard {
 
 /// Leases of jobs that could not end in time go to other processes at once.
 async fn leave(store: Store, holder: Uuid) {
-    match jobs::give_back(store.db(), holder).await {
+    match leases::give_back(store.db(), holder).await {
         Ok(0) => {}
         Ok(given) => tracing::info!(given, "unfinished jobs were given back"),
         Err(error) => warn_of!(error),
@@ -67,6 +67,6 @@ async fn leave(store: Store, holder: Uuid) {
 }
 
 async fn take_leave(store: &Store, holder: Uuid) -> Result<()> {
-    workers::forget(store.db(), holder).await?;
+    processes::forget(store.db(), holder).await?;
     store.bell().send(store).await
 }

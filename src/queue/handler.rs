@@ -34,7 +34,7 @@ impl Step {
 pub enum StepEnd {
     /// Done; this is its result, which the queue stores.
     Done(Json),
-    /// Done, and stored by the handler in the transaction of its result ([`crate::store::jobs::finish_step`]).
+    /// Done, and stored by the handler in the transaction of its result ([`super::steps::finish_step`]).
     Stored,
     /// The whole job is done, and the handler has ended it in the transaction of its result.
     JobEnded,

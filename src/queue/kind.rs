@@ -9,10 +9,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
-use super::{Handler, Step};
+use super::{Handler, NewJob, Step};
 use crate::error::{Error, Result};
 use crate::store::entity::job;
-use crate::store::jobs::NewJob;
 
 /// What is known of a kind of job before there is one.
 #[derive(Debug, Clone, Copy)]

@@ -1,33 +1,54 @@
-//! The queue: apalis workers over our own `jobs` table. The only room that names apalis.
+//! Jobs: how they are enqueued, taken, done, settled and steered, each rule beside its SQL; and apalis, which only this room
+//! names, over our own `jobs` table.
 //!
-//! A job is enqueued in the transaction of the rows it is about ([`crate::store::jobs::enqueue`]). Here it is taken
-//! under a lease, run step by step, and settled: done, put back with backoff, left to wait for its provider, or dead.
-//! Others may cancel, redrive or prefer it ([`steer`]). What a [kind](JobKind) of job does is its [`Handler`]'s business;
-//! all of them are listed in [`crate::kinds`].
+//! A job is [enqueued](enqueue()) in the transaction of the rows it is about, under its [turn](turn). It is taken
+//! ([`take`], `admit` under limits and circuits) under a [lease](leases), run step by step ([`worker`], [`steps`]), and
+//! [finished](finish) or [settled](settle): put back with backoff, left to wait for its provider, or dead; what its worker
+//! writes names its lease ([`fence`]). Others may cancel, redrive or prefer it ([`steer`]). What a [kind](JobKind) of job
+//! does is its [`Handler`]'s business; all of them are listed in [`crate::kinds`].
 
 mod admit;
 mod backend;
 mod backoff;
+mod candidates;
+pub mod circuits;
 mod crew;
 mod due;
+mod enqueue;
+mod fence;
 mod finish;
 mod handler;
+pub mod history;
+pub mod jobs;
 mod kind;
+mod lease;
 mod leases;
+pub mod limits;
 mod names;
+mod place;
+pub mod processes;
+pub mod queues;
+mod selection;
 mod settle;
 pub mod steer;
+pub mod steps;
 mod take;
+mod turn;
 pub mod wait;
 mod worker;
 
-pub use admit::full as full_bucket;
 pub use backoff::Backoff;
+pub use candidates::{Candidate, Held, candidates, candidates_statement};
 pub use crew::Crew;
+pub use due::promote_due;
+pub use enqueue::{Enqueued, NewJob, Uniqueness, enqueue, enqueue_unique};
+pub use fence::{confirm, set_progress};
+pub use finish::{Ended, succeed, succeed_all};
 pub use handler::{ActiveJob, Handler, Step, StepEnd};
 pub use kind::{JobKind, Kinds, ProviderOf};
-pub use leases::sweep;
+pub use lease::{Claim, lease, lease_statement};
+pub use leases::{expired, give_back, renew, sweep};
 pub use names::{INGEST, MAINTENANCE, NAMES, Queue};
-pub use settle::Settler;
+pub use settle::{Failed, Settler, postpone};
 pub use take::take;
 pub use worker::WorkerSettings;

@@ -8,14 +8,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::admit::Rules;
+use super::circuits::{self, Circuit};
+use super::limits::{self, Limit, RunningRow};
+use super::place::{Place, places};
+use super::processes::{self, WorkerRow};
+use super::queues::{self, QueueState};
 use crate::error::Result;
-use crate::store::circuits::Circuit;
 use crate::store::entity::job::{JobState, Model};
-use crate::store::jobs::Place;
-use crate::store::limits::{Limit, RunningRow};
-use crate::store::queues::QueueState;
-use crate::store::workers::WorkerRow;
-use crate::store::{Store, TenantId, circuits, jobs, limits, queues, workers};
+use crate::store::{Store, TenantId};
 
 /// A job that waits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -103,11 +103,11 @@ pub async fn waits(
         now,
         settings,
         queues: queues::states(db, &names, false).await?,
-        workers: workers::all(db).await?,
+        workers: processes::all(db).await?,
         circuits: circuits::all(db).await?,
         limits: limits::all(db).await?,
         running: limits::running(db).await?,
-        places: jobs::places(db, tenant, &pending, settings.position_limit).await?,
+        places: places(db, tenant, &pending, settings.position_limit).await?,
     };
     Ok(waiting.iter().map(|job| (job.id, seen.wait(job))).collect())
 }
@@ -208,7 +208,7 @@ mod tests {
 
     use super::*;
     use crate::queue::admit::full;
-    use crate::store::limits::LimitScope;
+    use crate::queue::limits::LimitScope;
 
     fn now() -> DateTime<Utc> {
         DateTime::UNIX_EPOCH + TimeDelta::hours(1)

@@ -12,16 +12,16 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::backend::{JobBackend, JobSource, TakenJob};
+use super::circuits::{self, CircuitSettings};
 use super::finish::Finisher;
 use super::leases::Leases;
 use super::settle::Settler;
-use super::{ActiveJob, Backoff, Handler, Queue, Step, StepEnd};
+use super::{ActiveJob, Backoff, Handler, Queue, Step, StepEnd, steps};
 use crate::causes::warn_of;
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
-use crate::store::circuits::CircuitSettings;
 use crate::store::listen::{JOBS_CHANNEL, Signals};
-use crate::store::{Doing, circuits, disk, jobs};
+use crate::store::{Doing, disk};
 
 /// What all workers share.
 #[derive(Debug, Clone, Copy)]
@@ -132,12 +132,12 @@ impl Worker {
         if steps.len() < 2 || job.row.leases < 2 {
             return Ok(HashMap::new());
         }
-        jobs::finished_steps(self.settler.store.db(), job.row.id).await
+        steps::finished_steps(self.settler.store.db(), job.row.id).await
     }
 
     async fn store_step(&self, job: &ActiveJob, name: &str, result: Json, next: Option<&str>) -> Result<()> {
         let tx = self.settler.store.begin().await?;
-        jobs::finish_step(&tx, &job.row, name, result, next).await?;
+        steps::finish_step(&tx, &job.row, name, result, next).await?;
         tx.commit().await.doing("end the job's step")
     }
 

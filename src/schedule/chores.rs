@@ -11,11 +11,11 @@ use crate::app::App;
 use crate::causes::warn_of;
 use crate::error::Result;
 use crate::ingest::delete;
-use crate::queue::{self, Kinds, Settler};
+use crate::queue::{self, Kinds, Settler, processes, queues};
 use crate::search::build;
 use crate::store::entity::job::JobState;
 use crate::store::schedules::{self, Schedule};
-use crate::store::{documents, queues, retention, workers};
+use crate::store::{documents, retention};
 
 /// How long a worker that was lost is still shown.
 const LOST_WORKERS_SHOWN: Duration = Duration::from_secs(3_600);
@@ -74,7 +74,7 @@ async fn run(app: &App, settler: &Settler, chore: Chore) -> Result<()> {
 async fn sweep(settler: &Settler) -> Result<()> {
     queue::sweep(settler).await?;
     let unseen = LOST_WORKERS_SHOWN.max(settler.settings.lease);
-    workers::forget_lost(settler.store.db(), unseen).await?;
+    processes::forget_lost(settler.store.db(), unseen).await?;
     Ok(())
 }
 

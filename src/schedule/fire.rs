@@ -8,8 +8,7 @@ use super::{Due, Missed, built_in, due};
 use crate::app::App;
 use crate::causes::warn_of;
 use crate::error::Result;
-use crate::queue::Kinds;
-use crate::store::jobs::{NewJob, Uniqueness, enqueue_unique};
+use crate::queue::{Kinds, NewJob, Uniqueness, enqueue_unique};
 use crate::store::schedules::{self, Fired, MissedRuns, Schedule};
 use crate::store::{Doing, Transaction};
 

@@ -9,10 +9,10 @@ use crate::app::App;
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 use crate::ingest::pull;
-use crate::queue::Kinds;
+use crate::queue::jobs::{self, JobFilter};
+use crate::queue::{self, Kinds, NewJob};
 use crate::source::Source;
 use crate::store::entity::job::{JobState, Model as Job};
-use crate::store::jobs::{self, JobFilter, NewJob};
 use crate::store::schedules::{self, Fired, MissedRuns, Schedule};
 use crate::store::{Doing, TenantId, Transaction, collections, spaces};
 
@@ -171,7 +171,7 @@ pub async fn run_now(app: &App, kinds: &Kinds, tenant: TenantId, id: Uuid) -> Re
 async fn enqueue(app: &App, kinds: &Kinds, tx: &Transaction, tenant: TenantId, row: &Schedule) -> Result<Uuid> {
     let job = NewJob { unique_key: Some(format!("schedule:{}:now", row.id)), ..fire::job(app, kinds, row)? };
     let fired = Fired { next: row.next_run_at, last: Some(app.now()), job: Some(job.id) };
-    jobs::enqueue(tx, tenant, vec![job]).await?;
+    queue::enqueue(tx, tenant, vec![job]).await?;
     schedules::set_fired(tx, row.id, &fired).await?;
     schedules::set_error(tx, row.id, None).await?;
     Ok(fired.job.unwrap_or_default())

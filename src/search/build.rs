@@ -10,11 +10,10 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::error::{Error, Result};
-use crate::queue::{ActiveJob, Handler, JobKind, MAINTENANCE, StepEnd};
+use crate::queue::{self, ActiveJob, Enqueued, Handler, JobKind, MAINTENANCE, NewJob, StepEnd, Uniqueness};
 use crate::store::entity::{embedding_space::IndexState, job};
 use crate::store::index::{self, BuildSettings};
-use crate::store::jobs::{Enqueued, Uniqueness};
-use crate::store::{Doing, Transaction, jobs, spaces};
+use crate::store::{Doing, Transaction, spaces};
 
 /// Kind of the job.
 pub const KIND: JobKind = JobKind::new("build_index", MAINTENANCE, 1);
@@ -30,13 +29,13 @@ struct Payload {
 pub async fn enqueue_due(app: &App) -> Result<()> {
     let threshold = app.config.search.exact_threshold as u64;
     for space in spaces::due_for_index(app.store.db(), threshold, KIND.name).await? {
-        let job = jobs::NewJob {
+        let job = NewJob {
             unique_key: Some(format!("{}:{}", KIND.name, space.id)),
             collection_id: Some(space.collection_id),
             ..KIND.job(&Payload { space_id: space.id }, app.config.queue.max_attempts, app.now())
         };
         let tx = app.store.begin().await?;
-        let enqueued = jobs::enqueue_unique(&tx, space.tenant_id, job, &Uniqueness::while_unfinished()).await?;
+        let enqueued = queue::enqueue_unique(&tx, space.tenant_id, job, &Uniqueness::while_unfinished()).await?;
         tx.commit().await.doing("enqueue an index build")?;
         if matches!(enqueued, Enqueued::New(_)) {
             tracing::info!(space = %space.id, "the collection has grown: its index will be built");
@@ -106,6 +105,6 @@ async fn tell_progress(app: &App, job: &ActiveJob, space: Uuid) -> Error {
 
 async fn write_progress(app: &App, job: &ActiveJob, done: u32, total: u32) -> Result<()> {
     let tx = app.store.begin().await?;
-    jobs::set_progress(&tx, &job.row, done, total, "vectors").await?;
+    queue::set_progress(&tx, &job.row, done, total, "vectors").await?;
     tx.commit().await.doing("write the job's progress")
 }

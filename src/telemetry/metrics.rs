@@ -10,10 +10,10 @@ use crate::app::App;
 use crate::causes::warn_of;
 use crate::error::Result;
 use crate::queue::NAMES;
-use crate::store::circuits::{self, Circuit};
+use crate::queue::circuits::{self, Circuit};
+use crate::queue::queues::{self, QueueState};
 use crate::store::disk;
 use crate::store::entity::job::JobState;
-use crate::store::queues::{self, QueueState};
 
 /// Bounds of all histograms of seconds: a millisecond is a fast search, a minute a long job.
 const SECONDS: [f64; 15] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];

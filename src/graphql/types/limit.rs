@@ -7,8 +7,8 @@ use crate::app::App;
 use crate::error::{Error, Result};
 use crate::graphql::name;
 use crate::id::Kind;
+use crate::queue::limits::{self, Limit, LimitScope as StoredScope};
 use crate::queue::{self, Kinds};
-use crate::store::limits::{self, Limit, LimitScope as StoredScope};
 
 /// A limit on jobs, over all processes.
 #[derive(SimpleObject)]
@@ -111,7 +111,7 @@ impl SetJobLimitInput {
         if let Some(rate) = per_minute.filter(|rate| !rate.is_finite() || *rate <= 0.0) {
             return Err(Error::input("input.perMinute", rate, "more than 0"));
         }
-        let tokens = queue::full_bucket(per_minute);
+        let tokens = limits::full_bucket(per_minute);
         Ok(Limit { scope: self.scope.into(), key, concurrency, per_minute, tokens, refilled_at: app.now() })
     }
 }

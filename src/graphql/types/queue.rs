@@ -12,10 +12,9 @@ use crate::error::{Error, Result};
 use crate::graphql::context::ContextExt;
 use crate::graphql::page::{List, Place};
 use crate::graphql::types::date_time::DateTime;
-use crate::queue;
+use crate::queue::queues::{self, QueueState};
+use crate::queue::{self, processes};
 use crate::store::entity::job::JobState as StoredState;
-use crate::store::queues::{self, QueueState};
-use crate::store::workers;
 
 /// A queue of jobs.
 #[derive(Description, Clone)]
@@ -106,7 +105,7 @@ impl Queue {
     async fn read(app: &App, names: &[&str], with_others: bool) -> Result<Vec<Self>> {
         let (db, lease) = (app.store.db(), app.config.queue.lease);
         let states = queues::states(db, names, with_others).await?;
-        let workers = workers::all(db).await?;
+        let workers = processes::all(db).await?;
         let queue = |state: QueueState| {
             let alive = workers.iter().filter(|worker| worker.is_alive(lease));
             let slots = alive.map(|worker| worker.slots_of(&state.name)).sum();

@@ -23,10 +23,10 @@ use serde::{Deserialize, Serialize};
 use super::load::ContentType;
 use crate::app::App;
 use crate::error::{Code, Error, Result};
-use crate::queue::{ActiveJob, Handler, Step, StepEnd};
+use crate::queue::{ActiveJob, Handler, Step, StepEnd, steps};
 use crate::source::{Directory, FetchFault, FetchFaultKind, Fetched, Fetcher, Reach, Source};
 use crate::store::entity::job::Model as Job;
-use crate::store::{Transaction, jobs, schedules};
+use crate::store::{Transaction, schedules};
 use check::{blocking, open, refusal};
 use job::host;
 use prune::Pruner;
@@ -158,7 +158,7 @@ impl IngestSource {
 
     /// The listing that the step before has kept, made again where it was too long for that.
     async fn listed(&self, job: &ActiveJob, path: &Path) -> Result<Listed> {
-        let kept = jobs::finished_steps(self.app.store.db(), job.row.id).await?.remove(LIST);
+        let kept = steps::finished_steps(self.app.store.db(), job.row.id).await?.remove(LIST);
         let kept = kept.and_then(|listed| serde_json::from_value::<Listed>(listed).ok());
         match kept {
             Some(listed) if listed.files.is_some() => Ok(listed),

@@ -23,13 +23,13 @@ use super::load::Loaded;
 use crate::app::App;
 use crate::embed::Embedder;
 use crate::error::{Error, Result};
-use crate::queue::{ActiveJob, Handler, Step, StepEnd};
+use crate::queue::{self, ActiveJob, Handler, Step, StepEnd, steps};
 use crate::store::entity::document::{Model as Document, Status};
 use crate::store::entity::job::{self, JobState};
 use crate::store::entity::run_event::EventKind;
 use crate::store::entity::{chunk as chunk_row, document_content, embedding_space::Model as Space};
 use crate::store::runs::{Happening, append};
-use crate::store::{Doing, Transaction, chunks, collections, documents, jobs, spaces};
+use crate::store::{Doing, Transaction, chunks, collections, documents, spaces};
 
 /// Unit of the job's progress.
 const UNIT: &str = "chunks";
@@ -93,7 +93,7 @@ impl Handler for IngestDocument {
             let status = documents::take_back(tx, &document, self.app.now()).await?;
             told.document = Some((document.id, status, document.chunk_count));
         }
-        jobs::forget_steps(tx, job.id).await?;
+        steps::forget_steps(tx, job.id).await?;
         counter!("vectorforge_ingest_documents_total", "outcome" => "cancelled").increment(1);
         match job.run_id {
             Some(run) => append(tx, run, told).await,
@@ -179,7 +179,7 @@ impl<'a> Work<'a> {
             return Ok(None);
         };
         let space = spaces::active(&tx, row.tenant_id, "job.document", document.collection_id).await?;
-        jobs::confirm(&tx, row).await?;
+        queue::confirm(&tx, row).await?;
         // Otherwise an earlier step has told.
         if document.status != Status::Processing {
             document.status = Status::Processing;
@@ -289,7 +289,7 @@ impl<'a> Work<'a> {
         let tokens = batch.tokens;
         batch.write_vectors(&tx, &self.space, true).await?;
         chunks::insert(&tx, batch.chunks).await?;
-        jobs::set_progress(&tx, &self.job.row, count.unsigned_abs(), count.unsigned_abs(), UNIT).await?;
+        queue::set_progress(&tx, &self.job.row, count.unsigned_abs(), count.unsigned_abs(), UNIT).await?;
         let counts = Happening { chunks: count, embedded: count, tokens, ..Happening::new(EventKind::DocumentIndexed) };
         self.finish(tx, counts).await?;
         stage("write", started.elapsed().as_secs_f64());
@@ -311,8 +311,8 @@ impl<'a> Work<'a> {
         }
         self.write_text(&tx, body, title).await?;
         chunks::insert(&tx, rows).await?;
-        jobs::set_progress(&tx, &self.job.row, 0, count.unsigned_abs(), UNIT).await?;
-        jobs::finish_step(&tx, &self.job.row, LOAD, json!({ "chunks": count }), Some(EMBED)).await?;
+        queue::set_progress(&tx, &self.job.row, 0, count.unsigned_abs(), UNIT).await?;
+        steps::finish_step(&tx, &self.job.row, LOAD, json!({ "chunks": count }), Some(EMBED)).await?;
         let happening = Happening {
             document: Some((self.document.id, Status::Processing, count)),
             chunks: count,
@@ -370,7 +370,7 @@ impl<'a> Work<'a> {
             supersede(tx, &self.job.row, self.run).await?;
             return Ok(false);
         }
-        jobs::set_progress(&tx, &self.job.row, done, total, UNIT).await?;
+        queue::set_progress(&tx, &self.job.row, done, total, UNIT).await?;
         batch.write_vectors(&tx, &self.space, false).await?;
         let happening = Happening {
             document: Some((self.document.id, Status::Processing, i32::try_from(total).unwrap_or(i32::MAX))),
@@ -403,7 +403,7 @@ impl<'a> Work<'a> {
     /// Shows the version, ends the job, tells the run; all or nothing.
     async fn finish(&self, tx: Transaction, counts: Happening<'_>) -> Result<()> {
         documents::switch(&tx, &self.document, self.space.id, self.app.now()).await?;
-        jobs::succeed(&tx, &self.job.row).await?;
+        queue::succeed(&tx, &self.job.row).await?;
         let (chunks, _) = chunks::progress(&tx, self.document.id, self.document.version, self.space.id).await?;
         let chunk_count = i32::try_from(chunks).unwrap_or(i32::MAX);
         let happening =
@@ -418,7 +418,7 @@ impl<'a> Work<'a> {
 
 /// Ends a job whose version nobody waits for any more.
 async fn supersede(tx: Transaction, job: &job::Model, run: Uuid) -> Result<()> {
-    jobs::succeed(&tx, job).await?;
+    queue::succeed(&tx, job).await?;
     append(&tx, run, Happening { done: 1, ..Happening::new(EventKind::DocumentSuperseded) }).await?;
     tx.commit().await.doing("end a superseded job")?;
     counter!("vectorforge_ingest_documents_total", "outcome" => "superseded").increment(1);

@@ -6,10 +6,9 @@ use std::fmt;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use uuid::Uuid;
-use vectorforge::queue::Kinds;
 use vectorforge::queue::steer::{Selection, Steering, steer};
+use vectorforge::queue::{Kinds, NewJob, enqueue};
 use vectorforge::store::entity::job::JobState;
-use vectorforge::store::jobs::{NewJob, enqueue};
 use vectorforge::store::server::{Durability, Server, ServerSettings};
 use vectorforge::store::{DEFAULT_TENANT, Store};
 

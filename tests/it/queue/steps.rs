@@ -9,8 +9,7 @@ use serde_json::{Value as Json, json};
 use uuid::Uuid;
 use vectorforge::error::{Error, Result};
 use vectorforge::queue::steer::{Selection, Steering, steer};
-use vectorforge::queue::{ActiveJob, Handler, Kinds, Step, StepEnd, sweep};
-use vectorforge::store::jobs::{NewJob, enqueue};
+use vectorforge::queue::{ActiveJob, Handler, Kinds, NewJob, Step, StepEnd, enqueue, sweep};
 use vectorforge::store::{DEFAULT_TENANT, Store};
 
 use super::{jobs, until_jobs_are};

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use serde_json::{Value as Json, json};
 use vectorforge::error::{Error, Result};
-use vectorforge::queue::{ActiveJob, Handler, INGEST, JobKind, Kinds, Step, StepEnd};
-use vectorforge::store::{Doing, Store, jobs};
+use vectorforge::queue::{self, ActiveJob, Handler, INGEST, JobKind, Kinds, Step, StepEnd, steps};
+use vectorforge::store::{Doing, Store};
 
 /// The table that [`Ledger`] writes to.
 pub const LEDGER: &str = "CREATE TABLE test_ledger (job_id uuid NOT NULL, step text NOT NULL, lease integer NOT NULL)";
@@ -107,9 +107,9 @@ impl Handler for Ledger {
         let line = Statement::from_sql_and_values(DbBackend::Postgres, line, values);
         tx.execute_raw(line).await.doing("write the line")?;
         let is_last = step == "second";
-        jobs::finish_step(&tx, row, step, json!({ "lease": row.leases }), (!is_last).then_some("second")).await?;
+        steps::finish_step(&tx, row, step, json!({ "lease": row.leases }), (!is_last).then_some("second")).await?;
         if is_last {
-            jobs::succeed(&tx, row).await?;
+            queue::succeed(&tx, row).await?;
         }
         tx.commit().await.doing("end the step")?;
         Ok(if is_last { StepEnd::JobEnded } else { StepEnd::Stored })

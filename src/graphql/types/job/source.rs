@@ -10,8 +10,8 @@ use crate::graphql::types::collection::page_cost;
 use crate::graphql::types::run::Run;
 use crate::id::Kind;
 use crate::ingest::pull::{self, FAILURES_TOLD, Outcome, Report};
+use crate::queue::steps::StepRow;
 use crate::store::entity::job::Model;
-use crate::store::jobs::StepRow;
 
 /// What a job of the kind `ingest_source` came to; while it is tried again, what its last attempt did.
 #[derive(Description)]
