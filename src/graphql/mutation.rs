@@ -17,11 +17,12 @@ use crate::app::App;
 use crate::collection;
 use crate::error::Error;
 use crate::id::Kind;
+use crate::ingest;
 use crate::ingest::delete::delete;
 use crate::ingest::submit::{Submission, submit};
 use crate::queue::queues;
 use crate::queue::steer::Steering;
-use crate::store::{Doing, collections, documents};
+use crate::store::collections;
 
 /// Changing.
 #[derive(Description)]
@@ -118,12 +119,9 @@ impl Mutation {
         let given = input.id.clone();
         let id = Kind::Document.decode("input.id", &given).or_fault()?;
         let change = input.checked(app.config.ingest.metadata_limit_bytes).or_fault()?;
-        let tx = app.store.begin().await.or_fault()?;
-        let row = documents::update(&tx, ctx.tenant(), id, change, app.now()).await.or_fault()?;
+        let row = ingest::change::change(app, ctx.tenant(), id, change).await.or_fault()?;
         let missing = || Error::not_found("input.id", "document", &*given);
-        let row = row.ok_or_else(missing).or_fault()?;
-        tx.commit().await.doing("update the document").or_fault()?;
-        Ok(DocumentPayload { document: Document(row) })
+        Ok(DocumentPayload { document: Document(row.ok_or_else(missing).or_fault()?) })
     }
 
     /// Deletes a document with its chunks and vectors, in any state. Jobs that work on it are cancelled first.

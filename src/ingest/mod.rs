@@ -1,16 +1,18 @@
 //! Use case: documents become chunks with vectors.
 //!
 //! [`submit`] takes them in, in one transaction with a [`job`] for each; [`work`] is what such a job does, and [`pull`] the
-//! job that takes in what a source holds. `load` and
-//! `chunk` are pure: bytes to text, text to chunks, until `stop` says that nobody waits any more. `room` is what the
-//! model reads of a chunk. `vectors` stores the vectors that callers bring.
+//! job that takes in what a source holds. `load` and `chunk` are pure: bytes to text, text to chunks, until `stop` says
+//! that nobody waits any more. `room` is what the model reads of a chunk. [`ready_made`] keeps the chunks that callers cut,
+//! `vectors` the vectors that they bring.
 
 mod blocking;
+pub mod change;
 pub mod chunk;
 pub mod delete;
 pub mod job;
 pub mod load;
 pub mod pull;
+pub mod ready_made;
 mod room;
 pub mod stop;
 pub mod submit;

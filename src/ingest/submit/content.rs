@@ -1,10 +1,10 @@
 //! What a document's content is held to: format, size, text, and the chunks that a caller cut.
 
-use super::document::ReadyChunk;
 use super::prepared::Bounds;
 use crate::config::IngestSettings;
 use crate::error::{Code, Error, Result};
 use crate::ingest::load::{self, ContentType};
+use crate::ingest::ready_made::ReadyChunk;
 use crate::search::vector;
 
 /// The format of a file with the name and content type that came with it; `told` goes before both.

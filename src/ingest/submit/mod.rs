@@ -24,13 +24,7 @@ use crate::store::runs::Happening;
 use crate::store::{Doing, TenantId, Transaction, collections, documents, runs, spaces};
 
 pub(super) use content::{check_file, expected_types};
-pub use document::{NewDocument, ReadyChunk, Source};
-
-/// Content type of a document that came as ready-made chunks: a JSON array of their texts.
-pub const CHUNKS_CONTENT_TYPE: &str = "application/vnd.vectorforge.chunks+json";
-
-/// Between two ready-made chunks in the document's text.
-pub(super) const CHUNK_SEPARATOR: &str = "\n\n";
+pub use document::{NewDocument, Source};
 
 /// What one ingest call brings.
 #[derive(Debug)]
