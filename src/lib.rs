@@ -6,10 +6,12 @@
 //! [`http`] (the server). [`kinds`] lists the kinds of jobs, [`process`] puts a process together, and [`client`] is the
 //! command line's other half: it talks to a running server.
 
+pub mod backoff;
 pub mod causes;
 pub mod config;
 pub mod error;
 pub mod id;
+pub mod lock;
 
 pub mod app;
 pub mod kinds;

@@ -4,7 +4,7 @@
 //! leases are renewed by [`super::leases`], and a job's end is written by its handler. What is left for apalis is
 //! fetching, running and draining.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use super::worker::Worker;
 use super::{ActiveJob, Kinds, queues};
 use crate::causes::warn_of;
 use crate::error::Result;
+use crate::lock::lock;
 use crate::store::Store;
 use crate::store::listen::{JOB_EVENTS_CHANNEL, JOBS_CHANNEL, Signals, Waiter};
 
@@ -117,12 +118,12 @@ impl JobSource {
     }
 
     async fn lease(&self, slots: Vec<OwnedSemaphorePermit>) -> Result<Vec<TakenJob>> {
-        let after_tenant = *self.last_tenant.lock().unwrap_or_else(PoisonError::into_inner);
+        let after_tenant = *lock(&self.last_tenant);
         let Leases { holder, duration: lease, .. } = self.leases;
         let claim = Claim { queue: self.queue, holder, lease, limit: slots.len(), after_tenant };
         let rows = take(&self.store, claim).await?;
         if let Some(last) = rows.last() {
-            *self.last_tenant.lock().unwrap_or_else(PoisonError::into_inner) = last.tenant_id;
+            *lock(&self.last_tenant) = last.tenant_id;
         }
         let watched = rows.into_iter().map(|row| self.leases.watch(row, self.kinds.clone()));
         Ok(watched.zip(slots).map(|(job, slot)| TakenJob { job, _slot: Arc::new(slot) }).collect())

@@ -2,7 +2,7 @@
 //! processes, taken up again.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement};
@@ -16,6 +16,7 @@ use super::turn::FRONT;
 use super::{ActiveJob, Kinds};
 use crate::causes::warn_of;
 use crate::error::{Code, Error, Result};
+use crate::lock::lock;
 use crate::store::entity::job;
 use crate::store::listen::{JOB_EVENTS_CHANNEL, JOBS_CHANNEL, LOST, Signals};
 use crate::store::{Doing, Store, Transaction, disk, millis};
@@ -95,7 +96,7 @@ impl Leases {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(Uuid, Uuid), Held>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.held)
     }
 }
 

@@ -9,7 +9,6 @@
 
 mod admit;
 mod backend;
-mod backoff;
 mod candidates;
 pub mod circuits;
 mod crew;
@@ -37,7 +36,6 @@ mod turn;
 pub mod wait;
 mod worker;
 
-pub use backoff::Backoff;
 pub use candidates::{Candidate, Held, candidates, candidates_statement};
 pub use crew::Crew;
 pub use due::promote_due;

@@ -16,7 +16,8 @@ use super::circuits::{self, CircuitSettings};
 use super::finish::Finisher;
 use super::leases::Leases;
 use super::settle::Settler;
-use super::{ActiveJob, Backoff, Handler, Queue, Step, StepEnd, steps};
+use super::{ActiveJob, Handler, Queue, Step, StepEnd, steps};
+use crate::backoff::Backoff;
 use crate::causes::warn_of;
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
@@ -218,13 +219,14 @@ async fn attempt(taken: TakenJob, worker: Data<Arc<Worker>>) {
     let TakenJob { job, .. } = &taken;
     let started = Instant::now();
     let outcome = worker.execute(job).await;
+    let took = started.elapsed();
     let label = outcome.as_ref().map_or_else(|(_, error)| error.code.as_str(), |_| "OK");
-    let is_known = worker.settler.kinds.handler(&job.row.kind).is_some();
-    let kind = if is_known { job.row.kind.clone() } else { "unknown".to_owned() };
-    counter!("vectorforge_job_attempts_total", "kind" => kind.clone(), "outcome" => label).increment(1);
-    histogram!("vectorforge_job_duration_seconds", "kind" => kind).record(started.elapsed().as_secs_f64());
     if let Err(error) = worker.settle(job, outcome).await {
         // The lease is the net: it runs out, and the job is taken up again.
         warn_of!(error, job = %job.row.id);
     }
+    let is_known = worker.settler.kinds.handler(&job.row.kind).is_some();
+    let kind = if is_known { job.row.kind.clone() } else { "unknown".to_owned() };
+    counter!("vectorforge_job_attempts_total", "kind" => kind.clone(), "outcome" => label).increment(1);
+    histogram!("vectorforge_job_duration_seconds", "kind" => kind).record(took.as_secs_f64());
 }

@@ -24,7 +24,6 @@ pub mod transaction;
 pub use fault::{Doing, is_unique_violation};
 pub use transaction::Transaction;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement, TransactionTrait, Value};
@@ -95,9 +94,4 @@ pub(crate) async fn execute(
 /// As PostgreSQL counts it in `interval '1 ms'`.
 pub(crate) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// A lock whose holders never leave things half done, panic or not.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

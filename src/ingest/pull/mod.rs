@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use super::load::ContentType;
 use crate::app::App;
 use crate::error::{Code, Error, Result};
+use crate::lock::lock;
 use crate::queue::{ActiveJob, Handler, Step, StepEnd, steps};
 use crate::source::{Directory, FetchFault, FetchFaultKind, Fetched, Fetcher, Reach, Source};
 use crate::store::entity::job::Model as Job;
@@ -216,7 +217,7 @@ impl Limited {
     }
 
     fn hosts(&self) -> std::sync::MutexGuard<'_, HashMap<String, FetchFault>> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -6,9 +6,10 @@ use std::time::Duration;
 use chrono::{TimeDelta, Utc};
 use serde_json::json;
 use uuid::Uuid;
+use vectorforge::backoff::Backoff;
 use vectorforge::error::{Code, Error, Result};
 use vectorforge::queue::steer::{Selection, Steering, steer};
-use vectorforge::queue::{self, Backoff, Claim, Failed, Kinds, NewJob, Settler, WorkerSettings, sweep};
+use vectorforge::queue::{self, Claim, Failed, Kinds, NewJob, Settler, WorkerSettings, sweep};
 use vectorforge::store::entity::job::{JobState, Model as Row};
 use vectorforge::store::{DEFAULT_TENANT, Transaction};
 
