@@ -7,11 +7,10 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::NAMES;
+use super::admit;
 use crate::error::Result;
 use crate::store::listen::JOBS_CHANNEL;
 use crate::store::{Doing, Store, TenantId, Transaction, execute};
-
-pub use super::admit::full as full_bucket;
 
 /// What a limit is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
@@ -42,6 +41,19 @@ pub struct Limit {
     pub tokens: f64,
     /// When `tokens` was counted.
     pub refilled_at: DateTimeUtc,
+}
+
+impl Limit {
+    /// A limit with a full bucket.
+    pub fn new(
+        scope: LimitScope,
+        key: String,
+        concurrency: Option<i32>,
+        per_minute: Option<f64>,
+        at: DateTimeUtc,
+    ) -> Self {
+        Self { scope, key, concurrency, per_minute, tokens: admit::full(per_minute), refilled_at: at }
+    }
 }
 
 /// Every limit, by scope and key.

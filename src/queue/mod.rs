@@ -1,11 +1,11 @@
 //! Jobs: how they are enqueued, taken, done, settled and steered, each rule beside its SQL; and apalis, which only this room
 //! names, over our own `jobs` table.
 //!
-//! A job is [enqueued](enqueue()) in the transaction of the rows it is about, under its [turn](turn). It is taken
-//! ([`take`], `admit` under limits and circuits) under a [lease](leases), run step by step ([`worker`], [`steps`]), and
-//! [finished](finish) or [settled](settle): put back with backoff, left to wait for its provider, or dead; what its worker
-//! writes names its lease ([`fence`]). Others may cancel, redrive or prefer it ([`steer`]). What a [kind](JobKind) of job
-//! does is its [`Handler`]'s business; all of them are listed in [`crate::kinds`].
+//! A job is enqueued in the transaction of the rows it is about (`enqueue`), and gets its `turn`. It is taken (`take`; under
+//! limits and circuits `admit` decides) under a lease (`lease`, `leases`), run step by step (`worker`, [`steps`]), and ended:
+//! done (`finish`), put back with backoff, left to wait for its provider, or dead (`settle`). What its worker writes names
+//! its lease (`fence`). Others may cancel, redrive or prefer it ([`steer`]). What a [kind](JobKind) of job does is its
+//! [`Handler`]'s business; all of them are listed in [`crate::kinds`].
 
 mod admit;
 mod backend;

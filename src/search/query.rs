@@ -9,7 +9,7 @@ use super::answer::Stages;
 use super::{SearchRequest, vector};
 use crate::app::App;
 use crate::embed::{Embedded, Purpose};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 use crate::store::entity::embedding_space::Model as Space;
 use crate::store::{TenantId, chunks, embeddings};
@@ -23,6 +23,23 @@ pub enum Query {
     Vector(Vec<f32>),
     /// A chunk of the collection, which is not among its own hits.
     Chunk(Uuid),
+}
+
+impl Query {
+    /// A text that can be looked for; `field` is its path.
+    pub fn text(field: &str, text: String, limit_bytes: usize) -> Result<Self> {
+        if text.trim().is_empty() {
+            return Err(Error::input(field, format!("\"{text}\""), "a text that is not blank"));
+        }
+        if text.contains('\0') {
+            return Err(Error::input(field, "a text with a NUL byte", "a text without NUL"));
+        }
+        if text.len() > limit_bytes {
+            let (got, expected) = (format!("{} bytes", text.len()), format!("at most {limit_bytes} bytes"));
+            return Err(Error::refused(Code::PayloadTooLarge, field, got, expected));
+        }
+        Ok(Self::Text(text))
+    }
 }
 
 /// A query as a vector of its space.

@@ -111,8 +111,7 @@ impl SetJobLimitInput {
         if let Some(rate) = per_minute.filter(|rate| !rate.is_finite() || *rate <= 0.0) {
             return Err(Error::input("input.perMinute", rate, "more than 0"));
         }
-        let tokens = limits::full_bucket(per_minute);
-        Ok(Limit { scope: self.scope.into(), key, concurrency, per_minute, tokens, refilled_at: app.now() })
+        Ok(Limit::new(self.scope.into(), key, concurrency, per_minute, app.now()))
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use super::chunk::Chunk;
 use super::vector::Vector;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::graphql::check;
 use crate::id::Kind;
 use crate::search::{self, Hit, IndexUsed, Query, SearchAnswer, SearchRequest, Shortfall};
@@ -67,17 +67,7 @@ impl SearchQueryInput {
         match self {
             Self::Vector(vector) => Ok(Query::Vector(vector.0)),
             Self::ChunkId(id) => Ok(Query::Chunk(Kind::Chunk.decode("input.query.chunkId", &id)?)),
-            Self::Text(text) if text.trim().is_empty() => {
-                Err(Error::input("input.query.text", format!("\"{text}\""), "a text that is not blank"))
-            }
-            Self::Text(text) if text.contains('\0') => {
-                Err(Error::input("input.query.text", "a text with a NUL byte", "a text without NUL"))
-            }
-            Self::Text(text) if text.len() > limit => {
-                let (got, expected) = (format!("{} bytes", text.len()), format!("at most {limit} bytes"));
-                Err(Error::refused(crate::error::Code::PayloadTooLarge, "input.query.text", got, expected))
-            }
-            Self::Text(text) => Ok(Query::Text(text)),
+            Self::Text(text) => Query::text("input.query.text", text, limit),
         }
     }
 }
