@@ -4,27 +4,27 @@
 //! migration that was asked to stop is not done: it ends as one whom the signal ended.
 
 mod database;
+mod instance;
 mod memory;
 mod stop;
+mod workers;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use metrics_exporter_prometheus::PrometheusHandle;
 use models::{Embedder, Embedders, LocalModel, LocalOptions, open_model_dir};
 use settings::Config;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use self::database::Database;
+pub use self::instance::{Instance, Parts, Role};
 pub use self::stop::Interrupted;
 use self::stop::StopSignals;
-use crate::app::App;
-use crate::http::{self, ServerState};
 use crate::store::disk;
-use crate::store::listen::Signals;
-use crate::tasks::Tasks;
 use crate::telemetry::metrics;
+use crate::{http, kinds};
 
 /// For the last words after the grace: leases given back, connections closed. What is not said by then is left unsaid.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -36,13 +36,6 @@ pub fn run_to_end<T>(part: impl Future<Output = T>) -> std::io::Result<T> {
     let ended = runtime.block_on(part);
     runtime.shutdown_background();
     Ok(ended)
-}
-
-/// Which part of the house a process is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
-    Api,
-    Worker,
 }
 
 /// The API, with workers unless `queue.workers` is 0.
@@ -102,43 +95,31 @@ async fn run(config: Config, role: Role) -> anyhow::Result<()> {
         return Ok(());
     };
     let database = database?;
-    let app = Arc::new(App { config, store: database.store.clone(), signals: Signals::default(), embedders });
-
-    let listener = http::listen(&app).await?;
-    let address = listener.local_addr()?;
-    let stop = CancellationToken::new();
-    let mut tasks = Tasks::default();
-    let server = ServerState::new(app.clone(), recorder.clone(), stop.clone());
-    tasks.spawn(
-        "memory",
-        memory::keep_giving_back({
-            let server = server.clone();
-            move || server.connections()
-        }),
-    );
-    let router = if role == Role::Api { server.clone().router() } else { server.clone().operations_router() };
-    tasks.spawn("bell", app.store.bell().clone().keep_ringing(app.store.clone()));
-    tasks.spawn("signals", app.signals.clone().listen(app.store.clone()));
-    tasks.spawn("disk", disk::keep_looking(app.store.clone()));
-    tasks.spawn("metrics", metrics::keep(app.clone(), recorder));
-    if app.config.queue.workers > 0 {
-        app.spawn_workers(&mut tasks, &stop);
-    }
-    tasks.spawn_draining("http", http::serve(listener, server, router));
-    tracing::info!("ready: http://{address}");
+    let listener = http::listen(&config.http).await?;
+    let grace = config.http.shutdown_grace;
+    let mut instance = Instance::start(Parts {
+        works: config.queue.workers > 0,
+        config,
+        store: database.store.clone(),
+        embedders,
+        kinds: Box::new(kinds::all),
+        recorder: recorder.clone(),
+        listener,
+        role,
+    })?;
+    watch(&mut instance, recorder);
+    tracing::info!("ready: http://{}", instance.address);
 
     let cause = tokio::select! {
         _ = stop_signals.received() => None,
-        cause = tasks.first_end() => Some(cause),
+        cause = instance.first_end() => Some(cause),
         // Whatever is under way has lost what it stands on: nothing is waited for.
         died = database.died() => return Err(died),
     };
     tracing::info!("stopping");
-    stop.cancel();
-    let grace = app.config.http.shutdown_grace;
     let in_order = async {
         tokio::select! {
-            () = tasks.stop() => Ok(()),
+            () = instance.stop() => Ok(()),
             died = database.died() => Err(died),
         }
     };
@@ -149,6 +130,14 @@ async fn run(config: Config, role: Role) -> anyhow::Result<()> {
     }
     let closed = database.close(last_word.min(Instant::now() + LAST_WORDS)).await;
     cause.map_or(closed, Err)
+}
+
+/// What there is once per process, whatever runs in it: its memory, the disk of its database, its figures.
+fn watch(instance: &mut Instance, recorder: PrometheusHandle) {
+    let (app, server, tasks) = (&instance.app, instance.server.clone(), &mut instance.tasks);
+    tasks.spawn("memory", memory::keep_giving_back(move || server.connections()));
+    tasks.spawn("disk", disk::keep_looking(app.store.clone()));
+    tasks.spawn("metrics", metrics::keep(app.clone(), recorder));
 }
 
 /// The models of this process. Without the packaged model the process serves collections with vectors of their own; a

@@ -6,7 +6,7 @@ use chrono::Utc;
 use serde_json::json;
 use uuid::Uuid;
 use vectorforge::error::Result;
-use vectorforge::store::jobs::{self, NewJob};
+use vectorforge::queue::{self, NewJob};
 use vectorforge::store::{DEFAULT_TENANT, Store};
 
 use crate::{ATTEMPTS, KIND, QUEUE, now_us, tell};
@@ -42,6 +42,6 @@ fn job() -> NewJob {
 
 async fn commit(store: &Store, jobs: Vec<NewJob>) -> Result<(), anyhow::Error> {
     let tx = store.begin().await?;
-    jobs::enqueue(&tx, DEFAULT_TENANT, jobs).await?;
+    queue::enqueue(&tx, DEFAULT_TENANT, jobs).await?;
     Ok(tx.commit().await?)
 }

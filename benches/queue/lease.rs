@@ -5,9 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use uuid::Uuid;
-use vectorforge::queue;
+use vectorforge::queue::{self, Claim};
 use vectorforge::store::Store;
-use vectorforge::store::jobs::{self, Claim};
 
 use crate::{QUEUE, tell};
 
@@ -21,8 +20,8 @@ pub async fn measure(store: &Store, limit: usize) -> anyhow::Result<()> {
         let taken = queue::take(store, Claim { queue: QUEUE, holder, lease, limit, after_tenant }).await?;
         let seconds = started.elapsed().as_secs_f64();
         after_tenant = taken.last().map_or(after_tenant, |job| job.tenant_id);
-        let ended: Vec<jobs::Ended> = taken.into_iter().map(|job| (job.id, job.lease_token, job.queue)).collect();
-        jobs::succeed_all(store, &ended).await?;
+        let ended: Vec<queue::Ended> = taken.into_iter().map(|job| (job.id, job.lease_token, job.queue)).collect();
+        queue::succeed_all(store, &ended).await?;
         tell(&json!({ "jobs": ended.len(), "seconds": seconds }));
     }
     Ok(())

@@ -9,15 +9,12 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::error::Result;
-use crate::queue::{ActiveJob, Handler, StepEnd, payload};
-use crate::search;
+use crate::queue::{self, ActiveJob, Handler, JobKind, MAINTENANCE, StepEnd, steer};
 use crate::store::listen::{EVERYONE, JOB_EVENTS_CHANNEL, RUNS_CHANNEL};
-use crate::store::{Doing, TenantId, collections, jobs, purge, schedules};
+use crate::store::{Doing, TenantId, collections, purge, schedules};
 
 /// Kind of the job.
-pub const KIND: &str = "purge_collection";
-/// Version of its payload.
-const VERSION: i32 = 1;
+pub const KIND: JobKind = JobKind::new("purge_collection", MAINTENANCE, 1);
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Payload {
@@ -32,14 +29,13 @@ pub async fn delete(app: &App, tenant: TenantId, id: Uuid) -> Result<bool> {
     }
     // First: one that is just firing is waited for, so that its job is seen.
     schedules::delete_of_collection(&tx, id).await?;
-    jobs::cancel_of_collection(&tx, id).await?;
+    steer::cancel_of_collection(&tx, id).await?;
     // Who follows one of its runs or jobs comes to the end.
     tx.ring(RUNS_CHANNEL, EVERYONE);
     tx.ring(JOB_EVENTS_CHANNEL, EVERYONE);
-    let payload = serde_json::to_value(Payload { collection_id: id }).expect("a payload of ids is JSON");
     // Not the collection's own: the job that removes a collection's jobs must not be one of them.
-    let job = jobs::NewJob::new(search::QUEUE, KIND, (VERSION, payload), app.config.queue.max_attempts, app.now());
-    jobs::enqueue(&tx, tenant, vec![job]).await?;
+    let job = KIND.job(&Payload { collection_id: id }, app.config.queue.max_attempts, app.now());
+    queue::enqueue(&tx, tenant, vec![job]).await?;
     tx.commit().await.doing("delete the collection")?;
     Ok(true)
 }
@@ -59,7 +55,7 @@ impl PurgeCollection {
 #[async_trait]
 impl Handler for PurgeCollection {
     async fn run(&self, job: &ActiveJob, _: &'static str) -> Result<StepEnd> {
-        let payload: Payload = payload(&job.row, VERSION)?;
+        let payload: Payload = KIND.payload(&job.row)?;
         let (store, id) = (&self.app.store, payload.collection_id);
         purge::vectors(store, id).await?;
         let mut removed = 0;
@@ -71,7 +67,7 @@ impl Handler for PurgeCollection {
             }
             removed += u32::try_from(step).unwrap_or(u32::MAX);
             let tx = store.begin().await?;
-            jobs::set_progress(&tx, &job.row, removed, removed, "documents").await?;
+            queue::set_progress(&tx, &job.row, removed, removed, "documents").await?;
             tx.commit().await.doing("write the job's progress")?;
         }
         purge::jobs(store, id).await?;

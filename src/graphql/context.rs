@@ -7,6 +7,7 @@ use async_graphql::Context;
 use super::gather::Gather;
 use super::loader::{RowLoader, Rows};
 use crate::app::App;
+use crate::queue::Kinds;
 use crate::store::TenantId;
 
 /// Whose request it is.
@@ -17,6 +18,8 @@ pub struct Tenant(pub TenantId);
 pub trait ContextExt {
     /// The application.
     fn app(&self) -> &Arc<App>;
+    /// The kinds of jobs.
+    fn kinds(&self) -> &Kinds;
     /// Whose request it is.
     fn tenant(&self) -> TenantId;
     /// The request's loader, or that of all subscriptions.
@@ -25,6 +28,10 @@ pub trait ContextExt {
 
 impl ContextExt for Context<'_> {
     fn app(&self) -> &Arc<App> {
+        self.data_unchecked()
+    }
+
+    fn kinds(&self) -> &Kinds {
         self.data_unchecked()
     }
 

@@ -7,12 +7,13 @@
 use std::any::{Any, TypeId};
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::oneshot::{self, Receiver, Sender};
 use tracing::Instrument;
 
 use crate::error::Error;
+use crate::lock::lock;
 use crate::store::connect::Share;
 
 /// Most keys of a statement.
@@ -132,7 +133,7 @@ impl<L> Inner<L> {
     where
         L: Load<K>,
     {
-        let mut batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut batches = lock(&self.batches);
         let batch = batches.entry(TypeId::of::<K>()).or_insert_with(|| Box::new(Batch::<K, L::Value>::new(0)));
         work(batch.downcast_mut().expect("each type of key has a batch of its own type"))
     }

@@ -7,9 +7,7 @@ use super::fault::{OrFault, Result};
 use super::types::limit::{
     JobLimit, JobLimitPayload, RemoveJobLimitInput, RemoveJobLimitPayload, SetJobLimitInput, shown_key,
 };
-use crate::app::App;
-use crate::store::listen::JOBS_CHANNEL;
-use crate::store::{Doing, Transaction, limits};
+use crate::queue::limits;
 
 /// Flattened into the root.
 pub struct LimitQuery;
@@ -36,11 +34,8 @@ impl LimitMutation {
         #[graphql(desc = "The limit.")] input: SetJobLimitInput,
     ) -> Result<JobLimitPayload> {
         let app = ctx.app();
-        let limit = input.checked(app).await.or_fault()?;
-        let tx = app.store.begin().await.or_fault()?;
-        limits::set(&tx, &limit).await.or_fault()?;
-        wake(app, &tx);
-        tx.commit().await.doing("set the limit").or_fault()?;
+        let limit = input.checked(app, ctx.kinds()).await.or_fault()?;
+        limits::set(&app.store, &limit).await.or_fault()?;
         Ok(JobLimitPayload { limit: limit.into() })
     }
 
@@ -51,16 +46,8 @@ impl LimitMutation {
         #[graphql(desc = "Which one.")] input: RemoveJobLimitInput,
     ) -> Result<RemoveJobLimitPayload> {
         let app = ctx.app();
-        let (scope, key) = input.checked(app).await.or_fault()?;
-        let tx = app.store.begin().await.or_fault()?;
-        let removed = limits::remove(&tx, scope, &key).await.or_fault()?;
-        wake(app, &tx);
-        tx.commit().await.doing("remove the limit").or_fault()?;
+        let (scope, key) = input.checked(app, ctx.kinds()).await.or_fault()?;
+        let removed = limits::remove(&app.store, scope, &key).await.or_fault()?;
         Ok(RemoveJobLimitPayload { scope: scope.into(), key: shown_key(scope, &key), removed })
     }
-}
-
-/// A limit may hold jobs of any queue.
-fn wake(app: &App, tx: &Transaction) {
-    app.queues().iter().for_each(|queue| tx.ring(JOBS_CHANNEL, queue.name));
 }

@@ -10,13 +10,15 @@ use uuid::Uuid;
 use super::gather::{Found, Gather, Load};
 use crate::app::App;
 use crate::error::Result;
+use crate::queue::history::{self, AttemptRow, EventRow};
+use crate::queue::jobs;
+use crate::queue::processes::{self, WorkerRow};
+use crate::queue::steps::{self, StepRow};
 use crate::queue::wait::{self, Wait, WaitSettings, Waiting};
 use crate::store::collections::Totals;
 use crate::store::documents::DocumentFilter;
 use crate::store::entity::{chunk, collection, document, embedding_space, ingestion_run, job};
-use crate::store::jobs::{AttemptRow, EventRow, StepRow};
-use crate::store::workers::WorkerRow;
-use crate::store::{TenantId, chunks, collections, documents, embeddings, jobs, runs, spaces, workers};
+use crate::store::{TenantId, chunks, collections, documents, embeddings, runs, spaces};
 
 /// Reads a tenant's rows.
 pub struct RowLoader {
@@ -93,11 +95,11 @@ loads!(
 );
 loads!(
     /// A job's attempts, by its id; only of jobs of the caller's.
-    AttemptsOf => Vec<AttemptRow>, |l, ids| jobs::attempts_of(l.app.store.db(), &ids, l.page_limit())
+    AttemptsOf => Vec<AttemptRow>, |l, ids| history::attempts_of(l.app.store.db(), &ids, l.page_limit())
 );
 loads!(
     /// What is stored of a job's steps, by its id; only of jobs of the caller's.
-    StepsOf => Vec<StepRow>, |l, ids| jobs::steps_of(l.app.store.db(), &ids)
+    StepsOf => Vec<StepRow>, |l, ids| steps::steps_of(l.app.store.db(), &ids)
 );
 loads!(
     /// A worker process by id.
@@ -111,7 +113,7 @@ impl RowLoader {
 
     /// All of them: they are few.
     async fn workers(&self) -> Result<HashMap<Uuid, WorkerRow>> {
-        Ok(workers::all(self.app.store.db()).await?.into_iter().map(|row| (row.id, row)).collect())
+        Ok(processes::all(self.app.store.db()).await?.into_iter().map(|row| (row.id, row)).collect())
     }
 }
 
@@ -153,7 +155,7 @@ impl Load<EventPage> for RowLoader {
         let mut found = HashMap::new();
         for ((after, limit), ids) in grouped(keys, |key| ((key.after, key.limit), key.job)) {
             let pages =
-                jobs::events_of(self.app.store.db(), self.tenant, &ids, after, limit).await.map_err(Arc::new)?;
+                history::events_of(self.app.store.db(), self.tenant, &ids, after, limit).await.map_err(Arc::new)?;
             found.extend(pages.into_iter().map(|(job, page)| (EventPage { job, after, limit }, page)));
         }
         Ok(found)

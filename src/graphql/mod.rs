@@ -28,6 +28,7 @@ use std::sync::{Arc, LazyLock};
 use async_graphql::{Schema, SchemaBuilder, ValidationMode};
 
 use crate::app::App;
+use crate::queue::Kinds;
 use crate::store::TenantId;
 
 pub use conformance::{Types, ValidateOnly};
@@ -47,7 +48,7 @@ pub fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
 }
 
 /// The engine over an application, with its limits.
-pub fn engine(app: Arc<App>, feeds: Arc<Feeds>) -> Engine {
+pub fn engine(app: Arc<App>, kinds: Kinds, feeds: Arc<Feeds>) -> Engine {
     static TYPES: LazyLock<Arc<Types>> = LazyLock::new(|| Arc::new(Types::of(&sdl())));
     let limits = &app.config.graphql;
     // Everything else was bounded before: this one would only say so in other words.
@@ -62,6 +63,7 @@ pub fn engine(app: Arc<App>, feeds: Arc<Feeds>) -> Engine {
         .limit_recursive_depth(usize::MAX)
         .extension(measure::Measure)
         .data(app.clone())
+        .data(kinds)
         .data(feeds)
         .finish();
     let gate = document::Gate::new(limits.clone(), &schema);

@@ -17,10 +17,12 @@ use crate::app::App;
 use crate::collection;
 use crate::error::Error;
 use crate::id::Kind;
+use crate::ingest;
 use crate::ingest::delete::delete;
 use crate::ingest::submit::{Submission, submit};
-use crate::queue::steer::{self, Steering};
-use crate::store::{Doing, collections, documents};
+use crate::queue::queues;
+use crate::queue::steer::Steering;
+use crate::store::collections;
 
 /// Changing.
 #[derive(Description)]
@@ -117,12 +119,9 @@ impl Mutation {
         let given = input.id.clone();
         let id = Kind::Document.decode("input.id", &given).or_fault()?;
         let change = input.checked(app.config.ingest.metadata_limit_bytes).or_fault()?;
-        let tx = app.store.begin().await.or_fault()?;
-        let row = documents::update(&tx, ctx.tenant(), id, change, app.now()).await.or_fault()?;
+        let row = ingest::change::change(app, ctx.tenant(), id, change).await.or_fault()?;
         let missing = || Error::not_found("input.id", "document", &*given);
-        let row = row.ok_or_else(missing).or_fault()?;
-        tx.commit().await.doing("update the document").or_fault()?;
-        Ok(DocumentPayload { document: Document(row) })
+        Ok(DocumentPayload { document: Document(row.ok_or_else(missing).or_fault()?) })
     }
 
     /// Deletes a document with its chunks and vectors, in any state. Jobs that work on it are cancelled first.
@@ -132,7 +131,7 @@ impl Mutation {
         #[graphql(desc = "Which one.")] input: DeleteInput,
     ) -> Result<DeleteDocumentPayload> {
         let id = Kind::Document.decode("input.id", &input.id).or_fault()?;
-        if !delete(ctx.app(), ctx.tenant(), id).await.or_fault()? {
+        if !delete(ctx.app(), ctx.kinds(), ctx.tenant(), id).await.or_fault()? {
             return Err(Error::not_found("input.id", "document", &*input.id)).or_fault();
         }
         Ok(DeleteDocumentPayload { deleted_document_id: input.id })
@@ -190,7 +189,7 @@ impl Mutation {
 
 async fn set_paused(app: &App, name: &str, is_paused: bool) -> crate::error::Result<QueuePayload> {
     Queue::of_name(app, "input.name", name).await?;
-    let changed = steer::set_paused(&app.store, name, is_paused).await?;
+    let changed = queues::set_paused(&app.store, name, is_paused).await?;
     Ok(QueuePayload { queue: Queue::one(app, name).await?, changed })
 }
 

@@ -1,9 +1,6 @@
 //! Queries.
 
-use std::collections::HashMap;
-
 use async_graphql::{Context, Description, ID, Object};
-use uuid::Uuid;
 
 use super::check;
 use super::context::ContextExt;
@@ -23,12 +20,13 @@ use super::types::node::Node;
 use super::types::queue::Queue;
 use super::types::run::Run;
 use super::types::schedule::Schedule;
-use super::types::search::{SearchHit, SearchInfo, SearchInput, SearchPayload, SearchStage};
+use super::types::search::{SearchInput, SearchPayload};
 use super::types::worker::Worker;
 use crate::id::{self, Kind};
+use crate::queue::{jobs, processes};
 use crate::search;
-use crate::store::entity::{chunk, collection, document};
-use crate::store::{chunks, collections, documents, jobs, schedules, workers};
+use crate::store::entity::collection;
+use crate::store::{chunks, collections, schedules};
 
 /// Reading.
 #[derive(Description)]
@@ -156,7 +154,7 @@ impl Query {
     /// is forgotten after a while.
     #[graphql(complexity = "10 * child_complexity + 1")]
     async fn workers(&self, ctx: &Context<'_>) -> Result<Vec<Worker>> {
-        let rows = workers::all(ctx.app().store.db()).await.or_fault()?;
+        let rows = processes::all(ctx.app().store.db()).await.or_fault()?;
         Ok(rows.into_iter().map(Worker).collect())
     }
 
@@ -182,16 +180,9 @@ impl Query {
         ctx: &Context<'_>,
         #[graphql(desc = "What to look for.")] input: SearchInput,
     ) -> Result<SearchPayload> {
-        let request = input.checked(ctx.app()).or_fault()?;
-        let answer = search::search(ctx.app(), ctx.tenant(), request).await.or_fault()?;
-        let timer = tokio::time::Instant::now();
-        let wants_document = ctx.look_ahead().field("hits").field("chunk").field("document").exists();
-        let hits = fetch(ctx, &answer.hits, wants_document).await.or_fault()?;
-        let mut info = SearchInfo::new(&answer.info, hits.len());
-        let ms = timer.elapsed().as_secs_f64() * 1e3;
-        info.took_ms += ms;
-        info.stages.push(SearchStage { name: "fetch".to_owned(), ms });
-        Ok(SearchPayload { hits, info })
+        let with_documents = ctx.look_ahead().field("hits").field("chunk").field("document").exists();
+        let request = input.checked(ctx.app(), with_documents).or_fault()?;
+        Ok(search::search(ctx.app(), ctx.tenant(), request).await.or_fault()?.into())
     }
 }
 
@@ -207,26 +198,4 @@ async fn by_name(ctx: &Context<'_>, given: String) -> crate::error::Result<Optio
         None if normal.as_ref().ok() != Some(&given) => collections::by_name(db, tenant, &normal?).await,
         found => Ok(found),
     }
-}
-
-/// The chunks of all hits in one statement and, where they are asked for, their documents in another. A chunk that was
-/// deleted meanwhile is left out.
-async fn fetch(ctx: &Context<'_>, hits: &[search::Hit], wants_document: bool) -> crate::error::Result<Vec<SearchHit>> {
-    let (db, tenant) = (ctx.app().store.db(), ctx.tenant());
-    let ids: Vec<Uuid> = hits.iter().map(|hit| hit.chunk_id).collect();
-    let mut rows: HashMap<Uuid, chunk::Model> = chunks::by_ids(db, tenant, &ids).await?;
-    let documents: HashMap<Uuid, document::Model> = if wants_document {
-        let mut ids: Vec<Uuid> = rows.values().map(|row| row.document_id).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        documents::by_ids(db, tenant, &ids).await?
-    } else {
-        HashMap::new()
-    };
-    let found = hits.iter().filter_map(|hit| Some((hit.score, rows.remove(&hit.chunk_id)?)));
-    let hits = found.zip(1..).map(|((score, row), rank)| {
-        let document = documents.get(&row.document_id).cloned();
-        SearchHit { rank, score, chunk: Chunk::with_document(row, document) }
-    });
-    Ok(hits.collect())
 }

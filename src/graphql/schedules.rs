@@ -95,7 +95,7 @@ impl ScheduleMutation {
         #[graphql(desc = "Which one.")] input: DeleteInput,
     ) -> Result<RunSchedulePayload> {
         let id = Kind::Schedule.decode("input.id", &input.id).or_fault()?;
-        let (job, is_new) = manage::run_now(ctx.app(), ctx.tenant(), id).await.or_fault()?;
+        let (job, is_new) = manage::run_now(ctx.app(), ctx.kinds(), ctx.tenant(), id).await.or_fault()?;
         Ok(RunSchedulePayload { job: Job(job), is_new })
     }
 }

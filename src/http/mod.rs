@@ -22,6 +22,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
+use settings::HttpSettings;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +31,7 @@ use self::linger::Patience;
 use crate::app::App;
 use crate::error::Result;
 use crate::graphql::{Engine, Feeds};
+use crate::queue::Kinds;
 use crate::telemetry::health::Probes;
 use connections::Slots;
 use websocket::WebSockets;
@@ -51,9 +53,9 @@ pub struct ServerState {
 
 impl ServerState {
     /// The server over an application. WebSockets are closed when `stop` is cancelled.
-    pub fn new(app: Arc<App>, metrics: PrometheusHandle, stop: CancellationToken) -> Self {
+    pub fn new(app: Arc<App>, kinds: Kinds, metrics: PrometheusHandle, stop: CancellationToken) -> Self {
         let feeds = Arc::new(Feeds::default());
-        let engine = crate::graphql::engine(app.clone(), feeds.clone());
+        let engine = crate::graphql::engine(app.clone(), kinds, feeds.clone());
         let probes = Arc::new(Probes::of(&app));
         let slots = Slots::new(app.config.http.connection_limit);
         let websockets = WebSockets::new(&app.config.http);
@@ -106,9 +108,9 @@ impl ServerState {
 ///
 /// # Errors
 /// One sentence that says what to do where the address cannot be had.
-pub async fn listen(app: &App) -> anyhow::Result<TcpListener> {
-    let address = (app.config.http.host.as_str(), app.config.http.port);
-    connections::raise_limit(app.config.http.connection_limit);
+pub async fn listen(settings: &HttpSettings) -> anyhow::Result<TcpListener> {
+    let address = (settings.host.as_str(), settings.port);
+    connections::raise_limit(settings.connection_limit);
     TcpListener::bind(address).await.map_err(|cause| {
         let (host, port) = address;
         anyhow::anyhow!(

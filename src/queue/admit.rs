@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::store::circuits::Circuit;
-use crate::store::jobs::{Candidate, Held};
-use crate::store::limits::{Limit, LimitScope, RunningRow};
+use super::candidates::{Candidate, Held};
+use super::circuits::Circuit;
+use super::limits::{Limit, LimitScope, RunningRow};
 
 /// What is left of every limit, and which providers must be left alone.
 #[derive(Debug)]
@@ -169,7 +169,7 @@ fn burst(per_minute: f64) -> f64 {
 }
 
 /// A full bucket.
-pub fn full(per_minute: Option<f64>) -> f64 {
+pub(super) fn full(per_minute: Option<f64>) -> f64 {
     per_minute.map_or(0.0, burst)
 }
 
@@ -188,8 +188,7 @@ mod tests {
     use super::*;
 
     fn limit(scope: LimitScope, key: &str, concurrency: Option<i32>, per_minute: Option<f64>) -> Limit {
-        let refilled_at = DateTime::UNIX_EPOCH;
-        Limit { scope, key: key.to_owned(), concurrency, per_minute, tokens: full(per_minute), refilled_at }
+        Limit::new(scope, key.to_owned(), concurrency, per_minute, DateTime::UNIX_EPOCH)
     }
 
     fn jobs(count: i64, kind: &str, provider: Option<&str>, tenant: u128) -> Vec<Candidate> {

@@ -4,7 +4,7 @@
 //! leases are renewed by [`super::leases`], and a job's end is written by its handler. What is left for apalis is
 //! fetching, running and draining.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,13 +16,16 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::layer::util::Identity;
 use uuid::Uuid;
 
+use super::lease::Claim;
+use super::leases::Leases;
 use super::take::take;
-use super::{ActiveJob, Leases};
+use super::worker::Worker;
+use super::{ActiveJob, Kinds, queues};
 use crate::causes::warn_of;
 use crate::error::Result;
-use crate::store::jobs::Claim;
+use crate::lock::lock;
+use crate::store::Store;
 use crate::store::listen::{JOB_EVENTS_CHANNEL, JOBS_CHANNEL, Signals, Waiter};
-use crate::store::{Store, queues};
 
 /// A taken job with the slot that it occupies until it is dropped.
 #[derive(Debug, Clone)]
@@ -43,6 +46,7 @@ pub struct JobSource {
     store: Store,
     signals: Signals,
     leases: Leases,
+    kinds: Kinds,
     slots: Arc<Semaphore>,
     concurrency: usize,
     poll: Duration,
@@ -51,17 +55,20 @@ pub struct JobSource {
 }
 
 impl JobSource {
-    /// A source over one queue with `concurrency` slots, which looks at least every `poll`.
-    pub fn new(
-        queue: &'static str,
-        store: Store,
-        signals: Signals,
-        leases: Leases,
-        concurrency: usize,
-        poll: Duration,
-    ) -> Self {
-        let slots = Arc::new(Semaphore::new(concurrency));
-        Self { queue, store, signals, leases, slots, concurrency, poll, last_tenant: Arc::default() }
+    /// A worker's source: its queue, with as many slots as that has.
+    pub(super) fn new(worker: &Worker) -> Self {
+        let (queue, settler) = (worker.queue, &worker.settler);
+        Self {
+            queue: queue.name,
+            store: settler.store.clone(),
+            signals: worker.signals.clone(),
+            leases: worker.leases.clone(),
+            kinds: settler.kinds.clone(),
+            slots: Arc::new(Semaphore::new(queue.concurrency)),
+            concurrency: queue.concurrency,
+            poll: settler.settings.poll,
+            last_tenant: Arc::default(),
+        }
     }
 
     /// Waits until there is a job and a slot for it. A database that does not answer is waited for.
@@ -111,14 +118,14 @@ impl JobSource {
     }
 
     async fn lease(&self, slots: Vec<OwnedSemaphorePermit>) -> Result<Vec<TakenJob>> {
-        let after_tenant = *self.last_tenant.lock().unwrap_or_else(PoisonError::into_inner);
+        let after_tenant = *lock(&self.last_tenant);
         let Leases { holder, duration: lease, .. } = self.leases;
         let claim = Claim { queue: self.queue, holder, lease, limit: slots.len(), after_tenant };
         let rows = take(&self.store, claim).await?;
         if let Some(last) = rows.last() {
-            *self.last_tenant.lock().unwrap_or_else(PoisonError::into_inner) = last.tenant_id;
+            *lock(&self.last_tenant) = last.tenant_id;
         }
-        let watched = rows.into_iter().map(|row| self.leases.watch(row));
+        let watched = rows.into_iter().map(|row| self.leases.watch(row, self.kinds.clone()));
         Ok(watched.zip(slots).map(|(job, slot)| TakenJob { job, _slot: Arc::new(slot) }).collect())
     }
 }

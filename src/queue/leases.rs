@@ -2,24 +2,28 @@
 //! processes, taken up again.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::ActiveJob;
+use super::fence::NO_LEASE;
+use super::processes::{self, WorkerCard};
 use super::settle::Settler;
+use super::turn::FRONT;
+use super::{ActiveJob, Kinds};
 use crate::causes::warn_of;
-use crate::error::{Code, Result};
+use crate::error::{Code, Error, Result};
+use crate::lock::lock;
 use crate::store::entity::job;
-use crate::store::listen::{JOBS_CHANNEL, LOST, Signals};
-use crate::store::workers::{self, WorkerCard};
-use crate::store::{Store, disk, jobs};
+use crate::store::listen::{JOB_EVENTS_CHANNEL, JOBS_CHANNEL, LOST, Signals};
+use crate::store::{Doing, Store, Transaction, disk, millis};
 
 /// The leases that this process holds.
 #[derive(Debug, Clone)]
-pub struct Leases {
+pub(super) struct Leases {
     /// This process, anew at every start.
     pub holder: Uuid,
     /// How long a lease lasts without renewal.
@@ -42,21 +46,16 @@ impl Leases {
     }
 
     /// Notes a job taken, to be told when its lease is lost or the process stops.
-    pub(super) fn watch(&self, row: job::Model) -> ActiveJob {
+    pub(super) fn watch(&self, row: job::Model, kinds: Kinds) -> ActiveJob {
         let (stop, lost) = (self.stop.child_token(), CancellationToken::new());
         let held = Held { stop: stop.clone(), lost: lost.clone() };
         self.lock().insert((row.id, row.lease_token.unwrap_or_default()), held);
-        ActiveJob { row, stop, lost }
+        ActiveJob { row, kinds, stop, lost }
     }
 
     /// Notes a job settled.
     pub(super) fn forget(&self, job: &job::Model) {
         self.lock().remove(&(job.id, job.lease_token.unwrap_or_default()));
-    }
-
-    /// How many jobs this process runs.
-    pub fn count(&self) -> usize {
-        self.lock().len()
     }
 
     /// Renews for ever, and tells that this worker is there. Looks at once when someone's lease was taken away: perhaps
@@ -68,7 +67,7 @@ impl Leases {
         let mut taken_away = signals.join(JOBS_CHANNEL, LOST);
         loop {
             tokio::select! {
-                _ = ticks.tick() => if let Err(error) = workers::tell(store.db(), &card).await {
+                _ = ticks.tick() => if let Err(error) = processes::tell(store.db(), &card).await {
                     warn_of!(error);
                 },
                 () = taken_away.signal() => {}
@@ -78,7 +77,7 @@ impl Leases {
                 continue;
             }
             let jobs = asked.iter().map(|(id, _)| *id).collect();
-            match jobs::renew(store.db(), self.holder, self.duration, jobs).await {
+            match renew(store.db(), self.holder, self.duration, jobs).await {
                 Ok(kept) => self.cancel_lost(&asked, &kept),
                 Err(error) => warn_of!(error),
             }
@@ -97,7 +96,7 @@ impl Leases {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(Uuid, Uuid), Held>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.held)
     }
 }
 
@@ -105,14 +104,14 @@ impl Leases {
 const SWEEP_LIMIT: u64 = 1000;
 
 /// Puts back, or ends as dead, the jobs whose worker is gone. Any number of processes may sweep at once. While the disk
-/// is full nobody is taken for lost: nobody can renew a `lease`, and afterwards everyone gets the time of one for it.
+/// is full nobody is taken for lost: nobody can renew a lease, and afterwards everyone gets the time of one for it.
 /// Gives how many it found.
-pub async fn sweep(settler: &Settler, lease: Duration) -> Result<usize> {
-    if disk::was_full_within(lease) {
+pub async fn sweep(settler: &Settler) -> Result<usize> {
+    if disk::was_full_within(settler.settings.lease) {
         return Ok(0);
     }
     let (mut found, db) = (0, settler.store.db());
-    for job in jobs::expired(db, SWEEP_LIMIT).await? {
+    for job in expired(db, SWEEP_LIMIT).await? {
         tracing::warn!(job = %job.id, kind = job.kind, attempt = job.attempts, "a worker was lost; its job is taken up again");
         match settler.lost(&job).await {
             Ok(()) => found += 1,
@@ -124,4 +123,64 @@ pub async fn sweep(settler: &Settler, lease: Duration) -> Result<usize> {
         }
     }
     Ok(found)
+}
+
+/// Prolongs a process's leases on these jobs in one statement, and tells which of them it still holds. Leases on others
+/// run out: nobody works on those.
+pub async fn renew(
+    db: &impl ConnectionTrait,
+    holder: Uuid,
+    lease: Duration,
+    jobs: Vec<Uuid>,
+) -> Result<Vec<(Uuid, Uuid)>> {
+    let statement = Statement::from_sql_and_values(
+        DbBackend::Postgres,
+        "UPDATE jobs SET lease_until = now() + $2 * interval '1 ms'
+         WHERE lease_holder = $1 AND id = ANY($3) RETURNING id, lease_token",
+        [holder.into(), millis(lease).into(), jobs.into()],
+    );
+    let rows = db.query_all_raw(statement).await.doing("renew leases")?;
+    rows.iter()
+        .map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?)))
+        .collect::<Result<_, sea_orm::DbErr>>()
+        .doing("renew leases")
+}
+
+/// Jobs whose lease ran out: their worker is gone or stalled.
+pub async fn expired(db: &impl ConnectionTrait, limit: u64) -> Result<Vec<job::Model>> {
+    let question = Statement::from_sql_and_values(
+        DbBackend::Postgres,
+        "SELECT * FROM jobs WHERE state = 'RUNNING' AND lease_until < now() ORDER BY lease_until LIMIT $1",
+        [limit.cast_signed().into()],
+    );
+    job::Model::find_by_statement(question).all(db).await.doing("look for lost workers' jobs")
+}
+
+/// Locks a job whose lease ran out; `LEASE_LOST` where it was renewed or somebody else was faster.
+pub async fn confirm_expired(tx: &Transaction, job: &job::Model) -> Result<()> {
+    let question = Statement::from_sql_and_values(
+        DbBackend::Postgres,
+        "SELECT 1 FROM jobs WHERE id = $1 AND lease_token = $2 AND state = 'RUNNING' AND lease_until < now() FOR UPDATE",
+        [job.id.into(), job.lease_token.into()],
+    );
+    let row = tx.query_one_raw(question).await.doing("look for the lost worker's job")?;
+    row.map(|_| ()).ok_or_else(Error::lease_lost)
+}
+
+/// Gives back every lease of a process that stops, to be taken first. Not counted as attempts: nobody failed.
+pub async fn give_back(db: &impl ConnectionTrait, holder: Uuid) -> Result<u64> {
+    let sql = format!(
+        "WITH given AS (
+            UPDATE jobs SET state = 'PENDING', {NO_LEASE}, attempts = attempts - 1, turn = {FRONT}
+            WHERE lease_holder = $1 AND state = 'RUNNING' RETURNING id, queue
+        ), woken AS (
+            SELECT pg_notify($2, queue), pg_notify($3, queue) FROM (SELECT DISTINCT queue FROM given) AS queues
+        ), told AS (SELECT pg_notify($3, id::text) FROM given)
+        SELECT (SELECT count(*) FROM given), (SELECT count(*) FROM woken), (SELECT count(*) FROM told)"
+    );
+    let values = [holder.into(), JOBS_CHANNEL.into(), JOB_EVENTS_CHANNEL.into()];
+    let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
+    let row = db.query_one_raw(statement).await.doing("give leases back")?;
+    let given = row.map_or(Ok(0), |row| row.try_get_by_index::<i64>(0)).doing("give leases back")?;
+    Ok(given.cast_unsigned())
 }

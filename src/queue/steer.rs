@@ -2,79 +2,19 @@
 //! hold no lock for long, and what was done before a fault stays done; doing it again is safe.
 
 use futures_util::{StreamExt, TryStreamExt, stream};
+use sea_orm::{DbBackend, FromQueryResult, Statement};
 use uuid::Uuid;
 
-use super::Handlers;
+use super::fence::{NO_LEASE, tell};
+use super::jobs::{self, JobFilter};
+use super::turn::last_turn;
+use super::{Kinds, steps};
 use crate::error::Result;
 use crate::store::entity::job::{JobState, Model};
-use crate::store::jobs::{self, JobFilter};
-use crate::store::{Doing, Store, TenantId, Transaction, queues};
+use crate::store::listen::{JOBS_CHANNEL, LOST};
+use crate::store::{Doing, Store, TenantId, Transaction, execute};
 
-/// What shall happen to jobs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Steering {
-    /// End them, and undo what they did so far.
-    Cancel,
-    /// Let them run again, or now.
-    Retry {
-        /// Attempts that they get.
-        attempts: u32,
-    },
-    /// Move them before or behind others.
-    SetPriority(i16),
-}
-
-/// Which jobs.
-#[derive(Debug, Clone)]
-pub enum Selection {
-    /// These.
-    Ids(Vec<Uuid>),
-    /// Those that a filter finds.
-    Filter(Box<JobFilter>),
-}
-
-/// Why a job was left as it was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LeftReason {
-    /// There is no such job.
-    NotFound,
-    /// It is in a terminal state.
-    Finished,
-    /// A worker is at it.
-    Running,
-    /// It waits for a worker already.
-    Waiting,
-    /// It waits for its time, which was chosen.
-    Scheduled,
-    /// What it was about is gone or has changed.
-    Superseded,
-    /// It is so already.
-    Unchanged,
-}
-
-/// A job that was left as it was.
-#[derive(Debug, Clone)]
-pub struct Left {
-    /// Which.
-    pub id: Uuid,
-    /// As it is, where it is there.
-    pub job: Option<Model>,
-    /// Why.
-    pub reason: LeftReason,
-    /// More about why.
-    pub detail: Option<String>,
-}
-
-/// What was done.
-#[derive(Debug, Default)]
-pub struct Steered {
-    /// Jobs that were changed, as they are now.
-    pub changed: Vec<Model>,
-    /// Jobs that were left.
-    pub left: Vec<Left>,
-    /// The filter finds more than were looked at.
-    pub has_more: bool,
-}
+pub use super::selection::{Left, LeftReason, Selection, Steered, Steering};
 
 /// Jobs steered at once: as many commits share a write to the disk.
 const AT_ONCE: usize = 4;
@@ -82,7 +22,7 @@ const AT_ONCE: usize = 4;
 /// Steers the selected jobs of a tenant, at most `limit` of those that a filter finds.
 pub async fn steer(
     store: &Store,
-    handlers: &Handlers,
+    kinds: &Kinds,
     tenant: TenantId,
     selection: Selection,
     steering: Steering,
@@ -98,7 +38,7 @@ pub async fn steer(
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let has_more = ids.len() > limit;
     ids.truncate(limit);
-    let work = ids.into_iter().map(|id| steer_one(store, handlers, tenant, id, steering));
+    let work = ids.into_iter().map(|id| steer_one(store, kinds, tenant, id, steering));
     let outcomes: Vec<_> = stream::iter(work).buffered(AT_ONCE).try_collect().await?;
     let mut steered = Steered { has_more, ..Steered::default() };
     for outcome in outcomes {
@@ -122,17 +62,17 @@ fn narrowed(filter: JobFilter, steering: Steering) -> JobFilter {
 
 async fn steer_one(
     store: &Store,
-    handlers: &Handlers,
+    kinds: &Kinds,
     tenant: TenantId,
     id: Uuid,
     steering: Steering,
 ) -> Result<Result<Model, Left>> {
     let left = |job: Option<Model>, reason, detail| Ok(Err(Left { id, job, reason, detail }));
     let tx = store.begin().await?;
-    let Some(job) = lock(&tx, handlers, tenant, id).await? else { return left(None, LeftReason::NotFound, None) };
+    let Some(job) = lock_all(&tx, kinds, tenant, id).await? else { return left(None, LeftReason::NotFound, None) };
     let refusal = match steering {
-        Steering::Cancel => cancel(&tx, handlers, &job).await?,
-        Steering::Retry { attempts } => retry(&tx, handlers, &job, attempts).await?,
+        Steering::Cancel => cancel(&tx, kinds, &job).await?,
+        Steering::Retry { attempts } => retry(&tx, kinds, &job, attempts).await?,
         Steering::SetPriority(priority) => set_priority(&tx, &job, priority).await?,
     };
     match refusal {
@@ -150,44 +90,44 @@ async fn steer_one(
 }
 
 /// Locks what the job is about, then the job.
-async fn lock(tx: &Transaction, handlers: &Handlers, tenant: TenantId, id: Uuid) -> Result<Option<Model>> {
+async fn lock_all(tx: &Transaction, kinds: &Kinds, tenant: TenantId, id: Uuid) -> Result<Option<Model>> {
     let Some(job) = jobs::by_ids(tx, tenant, &[id]).await?.remove(&id) else { return Ok(None) };
-    if let Some(handler) = handlers.get(&job.kind) {
+    if let Some(handler) = kinds.handler(&job.kind) {
         handler.lock(tx, &job).await?;
     }
-    jobs::lock(tx, tenant, id).await
+    lock(tx, tenant, id).await
 }
 
 type Refusal = Option<(LeftReason, Option<String>)>;
 
-async fn cancel(tx: &Transaction, handlers: &Handlers, job: &Model) -> Result<Refusal> {
+async fn cancel(tx: &Transaction, kinds: &Kinds, job: &Model) -> Result<Refusal> {
     if job.state.is_terminal() {
         return Ok(Some((LeftReason::Finished, None)));
     }
-    jobs::cancel(tx, job).await?;
-    if let Some(handler) = handlers.get(&job.kind) {
+    end_cancelled(tx, job).await?;
+    if let Some(handler) = kinds.handler(&job.kind) {
         handler.on_cancel(tx, job).await?;
     }
     Ok(None)
 }
 
-async fn retry(tx: &Transaction, handlers: &Handlers, job: &Model, attempts: u32) -> Result<Refusal> {
+async fn retry(tx: &Transaction, kinds: &Kinds, job: &Model, attempts: u32) -> Result<Refusal> {
     match job.state {
         JobState::Running => return Ok(Some((LeftReason::Running, None))),
         JobState::Pending => return Ok(Some((LeftReason::Waiting, None))),
         JobState::Scheduled => return Ok(Some((LeftReason::Scheduled, None))),
         JobState::Retrying => {
-            jobs::bring_forward(tx, job).await?;
+            bring_forward(tx, job).await?;
             return Ok(None);
         }
         JobState::Succeeded | JobState::Cancelled | JobState::Dead => {}
     }
-    if let Some(handler) = handlers.get(&job.kind)
+    if let Some(handler) = kinds.handler(&job.kind)
         && let Some(reason) = handler.on_redrive(tx, job).await?
     {
         return Ok(Some((LeftReason::Superseded, Some(reason))));
     }
-    jobs::redrive(tx, job, attempts).await?;
+    redrive(tx, job, attempts).await?;
     Ok(None)
 }
 
@@ -198,24 +138,78 @@ async fn set_priority(tx: &Transaction, job: &Model, priority: i16) -> Result<Re
     if job.priority == priority {
         return Ok(Some((LeftReason::Unchanged, None)));
     }
-    jobs::set_priority(tx, job, priority).await?;
+    write_priority(tx, job, priority).await?;
     Ok(None)
 }
 
-/// Stops a queue from starting jobs, or lets it go on; running jobs run on. False where it was so already.
-pub async fn set_paused(store: &Store, queue: &str, is_paused: bool) -> Result<bool> {
-    let tx = store.begin().await?;
-    let changed = queues::set_paused(&tx, queue, is_paused).await?;
-    tx.commit().await.doing("pause or resume the queue")?;
-    Ok(changed)
-}
-
 /// Cancels every unfinished job of a document whose row the caller has locked, in the caller's transaction.
-pub async fn cancel_of_document(tx: &Transaction, handlers: &Handlers, tenant: TenantId, document: Uuid) -> Result<()> {
+pub async fn cancel_of_document(tx: &Transaction, kinds: &Kinds, tenant: TenantId, document: Uuid) -> Result<()> {
     for id in jobs::unfinished_of(tx, tenant, document).await? {
-        if let Some(job) = jobs::lock(tx, tenant, id).await? {
-            cancel(tx, handlers, &job).await?;
+        if let Some(job) = lock(tx, tenant, id).await? {
+            cancel(tx, kinds, &job).await?;
         }
     }
+    Ok(())
+}
+
+/// The row, locked until the transaction ends. `None` where it is gone.
+async fn lock(tx: &Transaction, tenant: TenantId, id: Uuid) -> Result<Option<Model>> {
+    let question = Statement::from_sql_and_values(
+        DbBackend::Postgres,
+        "SELECT * FROM jobs WHERE id = $1 AND tenant_id = $2 FOR UPDATE",
+        [id.into(), tenant.into()],
+    );
+    Model::find_by_statement(question).one(tx).await.doing("lock the job")
+}
+
+/// What a job that is cancelled gets.
+const CANCELLED: &str = "state = 'CANCELLED', finished_at = now()";
+
+/// Ends a locked, unfinished job. A worker that is at it can write no more from the commit on.
+async fn end_cancelled(tx: &Transaction, job: &Model) -> Result<()> {
+    let sql = format!("UPDATE jobs SET {CANCELLED}, {NO_LEASE} WHERE id = $1");
+    execute(tx, "cancel the job", sql, [job.id.into()]).await?;
+    tx.ring(JOBS_CHANNEL, LOST);
+    tell(tx, job);
+    Ok(())
+}
+
+/// Ends every unfinished job of a collection that is being deleted.
+pub async fn cancel_of_collection(tx: &Transaction, collection: Uuid) -> Result<u64> {
+    let sql = format!(
+        "UPDATE jobs SET {CANCELLED}, {NO_LEASE}
+         WHERE collection_id = $1 AND state IN ('SCHEDULED', 'PENDING', 'RUNNING', 'RETRYING')"
+    );
+    tx.ring(JOBS_CHANNEL, LOST);
+    execute(tx, "cancel the collection's jobs", sql, [collection.into()]).await
+}
+
+/// Lets a locked, finished job run again with all its attempts. Its finished steps stay finished.
+async fn redrive(tx: &Transaction, job: &Model, attempts: u32) -> Result<()> {
+    let turn = last_turn(tx, &job.queue, job.tenant_id, job.flow, job.priority).await? + 1;
+    let sql = "UPDATE jobs SET state = 'PENDING', run_at = now(), finished_at = NULL, error_code = NULL,
+            error_message = NULL, redrives = redrives + 1, max_attempts = attempts + $2, turn = $3
+        WHERE id = $1";
+    execute(tx, "redrive the job", sql, [job.id.into(), attempts.cast_signed().into(), turn.into()]).await?;
+    steps::forget_failures(tx, job.id).await?;
+    tx.ring(JOBS_CHANNEL, &*job.queue);
+    tell(tx, job);
+    Ok(())
+}
+
+/// Ends the wait of a locked `RETRYING` or `SCHEDULED` job.
+async fn bring_forward(tx: &Transaction, job: &Model) -> Result<()> {
+    let sql = "UPDATE jobs SET state = 'PENDING', run_at = now() WHERE id = $1";
+    execute(tx, "bring the job forward", sql, [job.id.into()]).await?;
+    tx.ring(JOBS_CHANNEL, &*job.queue);
+    tell(tx, job);
+    Ok(())
+}
+
+/// Moves a locked, unfinished job before or behind those of other priorities.
+async fn write_priority(tx: &Transaction, job: &Model, priority: i16) -> Result<()> {
+    let sql = "UPDATE jobs SET priority = $2 WHERE id = $1";
+    execute(tx, "set the job's priority", sql, [job.id.into(), priority.into()]).await?;
+    tell(tx, job);
     Ok(())
 }

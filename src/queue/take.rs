@@ -3,14 +3,16 @@
 use chrono::Utc;
 
 use super::admit::Rules;
+use super::candidates::candidates;
+use super::lease::{Claim, lease, lease_these};
+use super::{circuits, limits, queues};
 use crate::error::Result;
 use crate::store::entity::job;
-use crate::store::jobs::{self, Claim};
-use crate::store::{Doing, Store, circuits, limits, queues};
+use crate::store::{Doing, Store};
 
 /// Takes what may start now.
 pub async fn take(store: &Store, claim: Claim<'_>) -> Result<Vec<job::Model>> {
-    let mut taken = jobs::lease(store.db(), claim).await?;
+    let mut taken = lease(store.db(), claim).await?;
     if taken.is_empty() {
         let obstacles = queues::obstacles(store.db(), claim.queue).await?;
         if obstacles.has_rules && !obstacles.is_paused {
@@ -31,7 +33,7 @@ async fn take_under_rules(store: &Store, claim: Claim<'_>) -> Result<Vec<job::Mo
     let (circuits, running) = (circuits::all(&tx).await?, limits::running(&tx).await?);
     let mut rules = Rules::new(claim.queue, limits, &circuits, &running, now);
     let admitted = match rules.held() {
-        Some(held) => rules.admit(jobs::candidates(&tx, claim, held).await?, claim.after_tenant, claim.limit),
+        Some(held) => rules.admit(candidates(&tx, claim, held).await?, claim.after_tenant, claim.limit),
         None => Vec::new(),
     };
     if admitted.is_empty() {
@@ -39,7 +41,7 @@ async fn take_under_rules(store: &Store, claim: Claim<'_>) -> Result<Vec<job::Mo
         tx.rollback().await.doing("let other takers in")?;
         return Ok(Vec::new());
     }
-    let taken = jobs::take(&tx, claim, admitted).await?;
+    let taken = lease_these(&tx, claim, admitted).await?;
     limits::set_tokens(&tx, &rules.into_limits()).await?;
     tx.commit().await.doing("take jobs")?;
     Ok(taken)

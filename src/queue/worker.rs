@@ -8,33 +8,31 @@ use std::time::Duration;
 use apalis::prelude::{Data, ParallelizeExt, WorkerBuilder};
 use metrics::{counter, histogram};
 use serde_json::Value as Json;
+use settings::Config;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::backend::{JobBackend, JobSource, TakenJob};
-use super::backoff::Backoff;
+use super::circuits::{self, CircuitSettings};
+use super::finish::Finisher;
+use super::leases::Leases;
 use super::settle::Settler;
-use super::{ActiveJob, Finisher, Handler, Leases, Step, StepEnd};
+use super::{ActiveJob, Handler, Queue, Step, StepEnd, steps};
+use crate::backoff::Backoff;
 use crate::causes::warn_of;
 use crate::error::{Code, Error, Result};
-use crate::store::circuits::CircuitSettings;
 use crate::store::listen::{JOBS_CHANNEL, Signals};
-use crate::store::{Doing, circuits, disk, jobs};
-
-/// A queue and how many of its jobs this process runs at once.
-#[derive(Debug, Clone, Copy)]
-pub struct Queue {
-    /// Its name.
-    pub name: &'static str,
-    /// Jobs at once.
-    pub concurrency: usize,
-}
+use crate::store::{Doing, disk};
 
 /// What all workers share.
 #[derive(Debug, Clone, Copy)]
 pub struct WorkerSettings {
     /// How often to look without a signal.
     pub poll: Duration,
+    /// How long a lease lasts without renewal.
+    pub lease: Duration,
+    /// How often leases are renewed.
+    pub heartbeat: Duration,
     /// Longest attempt at a step.
     pub timeout: Duration,
     /// Waits between attempts.
@@ -45,9 +43,25 @@ pub struct WorkerSettings {
     pub grace: Duration,
 }
 
+impl WorkerSettings {
+    /// As the settings of the process say.
+    pub fn of(config: &Config) -> Self {
+        let (queue, circuit) = (&config.queue, &config.circuit);
+        Self {
+            poll: queue.poll,
+            lease: queue.lease,
+            heartbeat: queue.heartbeat,
+            timeout: queue.job_timeout,
+            backoff: Backoff { base: queue.backoff_base, max: queue.backoff_max },
+            circuits: CircuitSettings { failures: circuit.failures, open: circuit.open, open_max: circuit.open_max },
+            grace: config.http.shutdown_grace,
+        }
+    }
+}
+
 /// What a worker of one queue runs with.
 #[derive(Clone)]
-pub struct Worker {
+pub(super) struct Worker {
     /// Its queue.
     pub queue: Queue,
     /// Wakes it.
@@ -64,14 +78,7 @@ impl Worker {
     /// Runs until `stop`, then waits for the running jobs up to the grace.
     pub async fn run(self, stop: CancellationToken) -> Result<()> {
         let settings = self.settler.settings;
-        let source = JobSource::new(
-            self.queue.name,
-            self.settler.store.clone(),
-            self.signals.clone(),
-            self.leases.clone(),
-            self.queue.concurrency,
-            settings.poll,
-        );
+        let source = JobSource::new(&self);
         let worker = WorkerBuilder::new(format!("{}-{}", self.queue.name, self.leases.holder))
             .backend(JobBackend::new(source))
             .data(Arc::new(self))
@@ -99,17 +106,17 @@ impl Worker {
 
     /// Takes the steps that are not finished. On failure also tells at which.
     async fn execute(&self, job: &ActiveJob) -> Result<Finish, (&'static str, Error)> {
-        let Some(handler) = self.settler.handlers.get(&job.row.kind).cloned() else {
+        let Some(handler) = self.settler.kinds.handler(&job.row.kind) else {
             let known = "a kind of job that this version knows";
             return Err(("", Error::refused(Code::BadUserInput, "job.kind", &job.row.kind, known)));
         };
-        let steps = handler.steps();
+        let steps = self.settler.kinds.steps(&job.row.kind);
         let first = steps.first().map_or("", |step| step.name);
-        let finished = self.finished(job, &steps).await.map_err(|error| (first, error))?;
+        let finished = self.finished(job, steps).await.map_err(|error| (first, error))?;
         for (place, step) in steps.iter().enumerate().filter(|(_, step)| !finished.contains_key(step.name)) {
             let told = |error| (step.name, error);
             job.check().map_err(told)?;
-            match self.take_step(&handler, job, *step).await.map_err(told)? {
+            match self.take_step(handler, job, *step).await.map_err(told)? {
                 StepEnd::JobEnded => return Ok(Finish::ByHandler),
                 StepEnd::Done(result) if steps.len() > 1 => {
                     let next = steps.get(place + 1).map(|next| next.name);
@@ -126,12 +133,12 @@ impl Worker {
         if steps.len() < 2 || job.row.leases < 2 {
             return Ok(HashMap::new());
         }
-        jobs::finished_steps(self.settler.store.db(), job.row.id).await
+        steps::finished_steps(self.settler.store.db(), job.row.id).await
     }
 
     async fn store_step(&self, job: &ActiveJob, name: &str, result: Json, next: Option<&str>) -> Result<()> {
         let tx = self.settler.store.begin().await?;
-        jobs::finish_step(&tx, &job.row, name, result, next).await?;
+        steps::finish_step(&tx, &job.row, name, result, next).await?;
         tx.commit().await.doing("end the job's step")
     }
 
@@ -212,13 +219,14 @@ async fn attempt(taken: TakenJob, worker: Data<Arc<Worker>>) {
     let TakenJob { job, .. } = &taken;
     let started = Instant::now();
     let outcome = worker.execute(job).await;
+    let took = started.elapsed();
     let label = outcome.as_ref().map_or_else(|(_, error)| error.code.as_str(), |_| "OK");
-    let is_known = worker.settler.handlers.get(&job.row.kind).is_some();
-    let kind = if is_known { job.row.kind.clone() } else { "unknown".to_owned() };
-    counter!("vectorforge_job_attempts_total", "kind" => kind.clone(), "outcome" => label).increment(1);
-    histogram!("vectorforge_job_duration_seconds", "kind" => kind).record(started.elapsed().as_secs_f64());
     if let Err(error) = worker.settle(job, outcome).await {
         // The lease is the net: it runs out, and the job is taken up again.
         warn_of!(error, job = %job.row.id);
     }
+    let is_known = worker.settler.kinds.handler(&job.row.kind).is_some();
+    let kind = if is_known { job.row.kind.clone() } else { "unknown".to_owned() };
+    counter!("vectorforge_job_attempts_total", "kind" => kind.clone(), "outcome" => label).increment(1);
+    histogram!("vectorforge_job_duration_seconds", "kind" => kind).record(took.as_secs_f64());
 }

@@ -9,16 +9,16 @@ use super::built_in;
 use crate::app::App;
 use crate::causes::warn_of;
 use crate::error::Result;
-use crate::store::jobs::{NewJob, Uniqueness, enqueue_unique};
+use crate::queue::{Kinds, NewJob, Uniqueness, enqueue_unique};
 use crate::store::schedules::{self, Fired, MissedRuns, Schedule};
 use crate::store::{Doing, Transaction};
 
 /// Fires the schedule that has been due longest, those of `looked_at` left out. Gives it as it was; none where nothing
 /// is due. One that fails keeps its time, says why, and stands in nobody's way.
-pub async fn fire_next(app: &App, looked_at: &[Uuid]) -> Result<Option<Schedule>> {
+pub async fn fire_next(app: &App, kinds: &Kinds, looked_at: &[Uuid]) -> Result<Option<Schedule>> {
     let tx = app.store.begin().await?;
     let Some(schedule) = schedules::lock_due(&tx, app.now(), looked_at).await? else { return Ok(None) };
-    match fire(app, tx, &schedule).await {
+    match fire(app, kinds, tx, &schedule).await {
         Err(error) if !error.code.is_outage() => {
             let told = Some((error.code.as_str(), &*error.message));
             // It is tried again at every look: said once.
@@ -32,7 +32,7 @@ pub async fn fire_next(app: &App, looked_at: &[Uuid]) -> Result<Option<Schedule>
 }
 
 /// Decides which firings to start, and starts them, all in the transaction that locks the schedule.
-async fn fire(app: &App, tx: Transaction, schedule: &Schedule) -> Result<()> {
+async fn fire(app: &App, kinds: &Kinds, tx: Transaction, schedule: &Schedule) -> Result<()> {
     let (now, config) = (app.now(), &app.config.schedule);
     let cron = built_in::cron_of(schedule)?;
     let due_at = schedule.next_run_at.unwrap_or(now);
@@ -45,7 +45,7 @@ async fn fire(app: &App, tx: Transaction, schedule: &Schedule) -> Result<()> {
     // Without a tenant it is built in: a chore, and no job.
     if let Some(tenant) = schedule.tenant_id {
         for at in firings {
-            let job = NewJob { unique_key: Some(key(schedule, at)), ..job(app, schedule)? };
+            let job = NewJob { unique_key: Some(key(schedule, at)), ..job(app, kinds, schedule)? };
             fired.job = Some(job.id);
             enqueue_unique(&tx, tenant, job, &ever()).await?;
         }
@@ -67,14 +67,13 @@ fn ever() -> Uniqueness {
 }
 
 /// The job of a firing.
-pub(super) fn job(app: &App, schedule: &Schedule) -> Result<NewJob> {
-    let kind = app.schedulable(&schedule.kind)?;
-    let (payload, attempts) = ((kind.version, schedule.payload.clone()), app.config.queue.max_attempts);
+pub(super) fn job(app: &App, kinds: &Kinds, schedule: &Schedule) -> Result<NewJob> {
+    let (kind, provider) = kinds.schedulable(&schedule.kind)?;
     Ok(NewJob {
         collection_id: schedule.collection_id,
         schedule_id: Some(schedule.id),
-        provider: (kind.provider)(&schedule.payload),
-        ..NewJob::new(kind.queue, kind.name, payload, attempts, app.now())
+        provider: provider(&schedule.payload),
+        ..kind.job(&schedule.payload, app.config.queue.max_attempts, app.now())
     })
 }
 

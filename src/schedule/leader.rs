@@ -9,16 +9,18 @@ use super::{built_in, fire};
 use crate::app::App;
 use crate::causes::warn_of;
 use crate::error::Result;
+use crate::queue::{Kinds, Settler};
 use crate::store::leaders;
 
 /// Name of the lead over all schedules.
 pub const LEADER: &str = "schedules";
 
 /// Leads whenever nobody else does, for ever. A fault of one round is told and left to the next.
-pub async fn lead(app: Arc<App>, holder: Uuid) -> Result<()> {
+pub async fn lead(app: Arc<App>, settler: Settler, holder: Uuid) -> Result<()> {
     let mut ticks = tokio::time::interval(app.config.schedule.tick);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut leader = Leader { chores: Chores::new(app.clone()), app, holder, leads: false };
+    let mut leader =
+        Leader { kinds: settler.kinds.clone(), chores: Chores::new(app.clone(), settler), app, holder, leads: false };
     loop {
         ticks.tick().await;
         if let Err(error) = leader.round().await {
@@ -29,6 +31,7 @@ pub async fn lead(app: Arc<App>, holder: Uuid) -> Result<()> {
 
 struct Leader {
     app: Arc<App>,
+    kinds: Kinds,
     holder: Uuid,
     chores: Chores,
     /// Whether the last round was the leader's, and the built-in schedules are as the settings want them.
@@ -40,7 +43,7 @@ impl Leader {
     async fn round(&mut self) -> Result<()> {
         let mut looked_at = Vec::new();
         while self.keep_lead().await? {
-            let Some(schedule) = fire::fire_next(&self.app, &looked_at).await? else { break };
+            let Some(schedule) = fire::fire_next(&self.app, &self.kinds, &looked_at).await? else { break };
             looked_at.push(schedule.id);
             self.chores.begin(&schedule);
         }

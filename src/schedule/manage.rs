@@ -11,8 +11,9 @@ use crate::app::App;
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 use crate::ingest::pull;
+use crate::queue::jobs::{self, JobFilter};
+use crate::queue::{self, Kinds, NewJob};
 use crate::store::entity::job::{JobState, Model as Job};
-use crate::store::jobs::{self, JobFilter, NewJob};
 use crate::store::schedules::{self, Fired, MissedRuns, Schedule};
 use crate::store::{Doing, TenantId, Transaction, collections, spaces};
 
@@ -78,7 +79,7 @@ pub async fn create(app: &App, tenant: TenantId, asked: NewSchedule) -> Result<S
         tenant_id: Some(tenant),
         collection_id: Some(asked.work.collection_id),
         name: asked.name,
-        kind: pull::KIND.to_owned(),
+        kind: pull::KIND.name.to_owned(),
         payload,
         cron: asked.cron,
         time_zone: asked.time_zone,
@@ -149,7 +150,7 @@ pub async fn delete(app: &App, tenant: TenantId, id: Uuid) -> Result<()> {
 }
 
 /// Starts a schedule's job now, enabled or not. Where one of its jobs has not ended, gives that one, and false.
-pub async fn run_now(app: &App, tenant: TenantId, id: Uuid) -> Result<(Job, bool)> {
+pub async fn run_now(app: &App, kinds: &Kinds, tenant: TenantId, id: Uuid) -> Result<(Job, bool)> {
     let tx = app.store.begin().await?;
     // Whoever fires it, or runs it now, waits at this lock.
     let row = lock(&tx, tenant, id).await?;
@@ -160,7 +161,7 @@ pub async fn run_now(app: &App, tenant: TenantId, id: Uuid) -> Result<(Job, bool
     let unfinished = JobFilter { schedules: Some(vec![id]), states, ..JobFilter::default() };
     let (job, is_new) = match jobs::select(&tx, tenant, &unfinished, 1).await?.first() {
         Some(job) => (*job, false),
-        None => (enqueue(app, &tx, tenant, &row).await?, true),
+        None => (enqueue(app, kinds, &tx, tenant, &row).await?, true),
     };
     let row = jobs::by_ids(&tx, tenant, &[job]).await?.remove(&job);
     let row = row.ok_or_else(|| Error::internal("read the job", anyhow::anyhow!("it is gone")))?;
@@ -168,10 +169,10 @@ pub async fn run_now(app: &App, tenant: TenantId, id: Uuid) -> Result<(Job, bool
     Ok((row, is_new))
 }
 
-async fn enqueue(app: &App, tx: &Transaction, tenant: TenantId, row: &Schedule) -> Result<Uuid> {
-    let job = NewJob { unique_key: Some(format!("schedule:{}:now", row.id)), ..fire::job(app, row)? };
+async fn enqueue(app: &App, kinds: &Kinds, tx: &Transaction, tenant: TenantId, row: &Schedule) -> Result<Uuid> {
+    let job = NewJob { unique_key: Some(format!("schedule:{}:now", row.id)), ..fire::job(app, kinds, row)? };
     let fired = Fired { next: row.next_run_at, last: Some(app.now()), job: Some(job.id) };
-    jobs::enqueue(tx, tenant, vec![job]).await?;
+    queue::enqueue(tx, tenant, vec![job]).await?;
     schedules::set_fired(tx, row.id, &fired).await?;
     schedules::set_error(tx, row.id, None).await?;
     Ok(fired.job.unwrap_or_default())
@@ -188,7 +189,8 @@ async fn checked(app: &App, tenant: TenantId, work: &Work) -> Result<Json> {
         return Err(Error::input(COLLECTION, got, "a collection with an embedding model"));
     }
     let source = pull::check(&app.config.source, SOURCE, &work.source).await?;
-    Ok(pull::payload(&pull::Payload { collection_id: work.collection_id, source, prune: work.prune }))
+    let payload = pull::Payload { collection_id: work.collection_id, source, prune: work.prune };
+    Ok(serde_json::to_value(payload).expect("a payload of ids and texts is JSON"))
 }
 
 async fn lock(tx: &Transaction, tenant: TenantId, id: Uuid) -> Result<Schedule> {

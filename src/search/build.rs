@@ -10,18 +10,13 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::error::{Error, Result};
-use crate::queue::{ActiveJob, Handler, StepEnd, payload};
+use crate::queue::{self, ActiveJob, Enqueued, Handler, JobKind, MAINTENANCE, NewJob, StepEnd, Uniqueness};
 use crate::store::entity::{embedding_space::IndexState, job};
 use crate::store::index::{self, BuildSettings};
-use crate::store::jobs::{Enqueued, Uniqueness};
-use crate::store::{Doing, Transaction, jobs, spaces};
+use crate::store::{Doing, Transaction, spaces};
 
 /// Kind of the job.
-pub const KIND: &str = "build_index";
-/// Queue of jobs that look after indexes and deleted collections: apart, so that a long build holds up no ingest.
-pub const QUEUE: &str = "maintenance";
-/// Version of its payload.
-const VERSION: i32 = 1;
+pub const KIND: JobKind = JobKind::new("build_index", MAINTENANCE, 1);
 /// How often a build's progress is written.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -33,15 +28,14 @@ struct Payload {
 /// Enqueues a build for every space that has grown past `search.exact_threshold` and has no index.
 pub async fn enqueue_due(app: &App) -> Result<()> {
     let threshold = app.config.search.exact_threshold as u64;
-    for space in spaces::due_for_index(app.store.db(), threshold, KIND).await? {
-        let payload = serde_json::to_value(Payload { space_id: space.id }).expect("a payload of ids is JSON");
-        let job = jobs::NewJob {
-            unique_key: Some(format!("{KIND}:{}", space.id)),
+    for space in spaces::due_for_index(app.store.db(), threshold, KIND.name).await? {
+        let job = NewJob {
+            unique_key: Some(format!("{}:{}", KIND.name, space.id)),
             collection_id: Some(space.collection_id),
-            ..jobs::NewJob::new(QUEUE, KIND, (VERSION, payload), app.config.queue.max_attempts, app.now())
+            ..KIND.job(&Payload { space_id: space.id }, app.config.queue.max_attempts, app.now())
         };
         let tx = app.store.begin().await?;
-        let enqueued = jobs::enqueue_unique(&tx, space.tenant_id, job, &Uniqueness::while_unfinished()).await?;
+        let enqueued = queue::enqueue_unique(&tx, space.tenant_id, job, &Uniqueness::while_unfinished()).await?;
         tx.commit().await.doing("enqueue an index build")?;
         if matches!(enqueued, Enqueued::New(_)) {
             tracing::info!(space = %space.id, "the collection has grown: its index will be built");
@@ -65,7 +59,7 @@ impl BuildIndex {
 #[async_trait]
 impl Handler for BuildIndex {
     async fn run(&self, job: &ActiveJob, _: &'static str) -> Result<StepEnd> {
-        let payload: Payload = payload(&job.row, VERSION)?;
+        let payload: Payload = KIND.payload(&job.row)?;
         let (store, config) = (&self.app.store, &self.app.config.index);
         let Some(space) = spaces::by_id(store.db(), payload.space_id).await? else {
             return Ok(StepEnd::Done(Json::Null));
@@ -86,12 +80,12 @@ impl Handler for BuildIndex {
     }
 
     async fn on_cancel(&self, tx: &Transaction, job: &job::Model) -> Result<()> {
-        let payload: Payload = payload(job, VERSION)?;
+        let payload: Payload = KIND.payload(job)?;
         spaces::set_index_state(tx, payload.space_id, IndexState::None).await
     }
 
     async fn on_dead(&self, tx: &Transaction, job: &job::Model, _: &Error) -> Result<()> {
-        let payload: Payload = payload(job, VERSION)?;
+        let payload: Payload = KIND.payload(job)?;
         spaces::set_index_state(tx, payload.space_id, IndexState::None).await
     }
 }
@@ -111,6 +105,6 @@ async fn tell_progress(app: &App, job: &ActiveJob, space: Uuid) -> Error {
 
 async fn write_progress(app: &App, job: &ActiveJob, done: u32, total: u32) -> Result<()> {
     let tx = app.store.begin().await?;
-    jobs::set_progress(&tx, &job.row, done, total, "vectors").await?;
+    queue::set_progress(&tx, &job.row, done, total, "vectors").await?;
     tx.commit().await.doing("write the job's progress")
 }

@@ -10,9 +10,10 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::listen::JOB_EVENTS_CHANNEL;
-use super::{Doing, Store, lock};
+use super::{Doing, Store};
 use crate::causes::warn_of;
 use crate::error::Result;
+use crate::lock::lock;
 
 /// What can be waited for: a channel and its payload.
 pub type Topic = (&'static str, String);

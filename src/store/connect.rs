@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Store;
 use super::bell::Bell;
+use crate::backoff::Backoff;
 use crate::causes::chain;
 use crate::error::Error;
 
@@ -68,8 +69,8 @@ pub enum ConnectError {
 /// The oldest pgvector with iterative scans, without which a filtered search silently loses hits.
 const OLDEST_PGVECTOR: (u32, u32) = (0, 8);
 
-/// First and longest wait between two attempts to connect.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3));
+/// Waits between attempts to connect.
+const BACKOFF: Backoff = Backoff { base: Duration::from_millis(100), max: Duration::from_secs(3) };
 
 /// A connection that was idle so long is tested before use. One that was in use a moment ago is not: the test would
 /// double the round trips of a busy server.
@@ -176,7 +177,7 @@ fn does_not_fit(error: &DbErr) -> Option<String> {
 
 async fn connect_with_backoff(config: &DatabaseSettings, url: &str) -> Result<DatabaseConnection, ConnectError> {
     let deadline = Instant::now() + config.connect_timeout;
-    let mut wait = BACKOFF.0;
+    let mut attempts = 0;
     loop {
         let cause = match timeout_at(deadline, connect_once(config, url)).await {
             Ok(Ok(db)) => return Ok(db),
@@ -184,12 +185,13 @@ async fn connect_with_backoff(config: &DatabaseSettings, url: &str) -> Result<Da
             Ok(Err(cause)) => chain(&cause),
             Err(_) => "no answer".to_owned(),
         };
+        attempts += 1;
+        let wait = BACKOFF.ceiling(attempts);
         if Instant::now() + wait > deadline {
             return Err(ConnectError::NoAnswer { limit: config.connect_timeout, cause });
         }
         tracing::warn!(cause, wait_ms = wait.as_millis() as u64, "database does not answer yet");
         tokio::time::sleep(wait).await;
-        wait = (wait * 2).min(BACKOFF.1);
     }
 }
 

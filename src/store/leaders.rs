@@ -5,8 +5,7 @@ use std::time::Duration;
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
-use super::execute;
-use super::jobs::millis;
+use super::{execute, millis};
 use crate::error::Result;
 
 /// Takes or keeps the lead. False while another process has it.

@@ -2,7 +2,7 @@
 //! so losing one costs at most a polling interval.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use sqlx::postgres::PgListener;
 use tokio::sync::watch;
@@ -11,6 +11,7 @@ use super::bell::{SEPARATOR, Topic};
 use super::{Doing, Store};
 use crate::causes::warn_of;
 use crate::error::Result;
+use crate::lock::lock;
 
 /// Channel told of new work; the payload is the queue's name, [`DUE`] or [`LOST`].
 pub const JOBS_CHANNEL: &str = "vectorforge_jobs";
@@ -72,7 +73,7 @@ impl Signals {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Topic, watch::Sender<()>>> {
-        self.topics.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.topics)
     }
 
     /// Listens for ever. Ends only where the first connection fails.

@@ -1,9 +1,8 @@
-//! PostgreSQL: the only room that writes SQL and knows sea-orm. Every question takes the tenant and, where it makes
+//! PostgreSQL: what all rows share, and the SQL of every subject but jobs, which is in [`crate::queue`]. Every question takes the tenant and, where it makes
 //! sense, a list of ids and gives a map. It never imports `graphql` or `http`.
 
 pub mod bell;
 pub mod chunks;
-pub mod circuits;
 pub mod collections;
 pub mod connect;
 pub mod disk;
@@ -12,23 +11,19 @@ pub mod embeddings;
 pub mod entity;
 mod fault;
 pub mod index;
-pub mod jobs;
 pub mod leaders;
-pub mod limits;
 pub mod listen;
 pub mod purge;
-pub mod queues;
 pub mod retention;
 pub mod runs;
 pub mod schedules;
 pub mod spaces;
 pub mod transaction;
-pub mod workers;
 
 pub use fault::{Doing, is_unique_violation};
 pub use transaction::Transaction;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement, TransactionTrait, Value};
 use uuid::{Uuid, uuid};
@@ -85,7 +80,7 @@ impl Store {
 }
 
 /// Runs one statement and tells how many rows it changed. `doing` ends the sentence "could not …".
-async fn execute(
+pub(crate) async fn execute(
     db: &impl ConnectionTrait,
     doing: &'static str,
     sql: impl Into<String>,
@@ -95,7 +90,7 @@ async fn execute(
     Ok(db.execute_raw(statement).await.doing(doing)?.rows_affected())
 }
 
-/// A lock whose holders never leave things half done, panic or not.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// As PostgreSQL counts it in `interval '1 ms'`.
+pub(crate) fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

@@ -5,8 +5,7 @@ use std::time::Duration;
 use sea_orm::{ActiveEnum, ConnectionTrait};
 
 use super::entity::job::JobState;
-use super::execute;
-use super::jobs::millis;
+use super::{execute, millis};
 use crate::error::Result;
 
 /// Rows removed per statement.

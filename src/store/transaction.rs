@@ -5,20 +5,23 @@ use std::sync::Mutex;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, Statement};
 
 use super::bell::{Bell, Topic};
-use super::lock;
+use crate::lock::lock;
 
 /// A transaction; what happens in it is seen by others at [`Transaction::commit`]. Dropped, it rolls back and rings
 /// nobody.
-#[derive(Debug)]
 pub struct Transaction {
     inner: DatabaseTransaction,
     bell: Bell,
     topics: Mutex<Vec<Topic>>,
+    afterwards: Mutex<Vec<Afterwards>>,
 }
+
+/// What is done once a transaction is committed.
+type Afterwards = Box<dyn FnOnce() + Send>;
 
 impl Transaction {
     pub(super) fn new(inner: DatabaseTransaction, bell: Bell) -> Self {
-        Self { inner, bell, topics: Mutex::default() }
+        Self { inner, bell, topics: Mutex::default(), afterwards: Mutex::default() }
     }
 
     /// Wakes those who wait for a topic, once this is committed.
@@ -26,12 +29,18 @@ impl Transaction {
         lock(&self.topics).push((channel, payload.into()));
     }
 
-    /// Makes it so, then wakes who waits for it.
+    /// Does something once this is committed: counting it, which must not be undone.
+    pub fn after_commit(&self, work: impl FnOnce() + Send + 'static) {
+        lock(&self.afterwards).push(Box::new(work));
+    }
+
+    /// Makes it so, then counts it and wakes who waits for it.
     ///
     /// # Errors
     /// Where the database refuses or is gone; then nothing happened.
     pub async fn commit(self) -> Result<(), DbErr> {
         self.inner.commit().await?;
+        lock(&self.afterwards).drain(..).for_each(|work| work());
         self.bell.ring_all(lock(&self.topics).drain(..));
         Ok(())
     }

@@ -11,7 +11,8 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::app::App;
-use crate::store::{self, disk};
+use crate::queue::{NAMES, processes, queues};
+use crate::store::disk;
 
 /// How a part, or the whole, is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -141,8 +142,7 @@ async fn migrations(app: Arc<App>) -> Outcome {
 const LAG_LIMIT: Duration = Duration::from_secs(300);
 
 async fn queues(app: Arc<App>) -> Outcome {
-    let names = app.queues().map(|queue| queue.name);
-    let Ok(states) = store::queues::states(app.store.db(), &names, false).await else {
+    let Ok(states) = queues::states(app.store.db(), &NAMES, false).await else {
         return (Health::Unhealthy, "the database does not answer".to_owned());
     };
     let (paused, going): (Vec<_>, Vec<_>) = states.iter().partition(|queue| queue.paused_at.is_some());
@@ -156,7 +156,7 @@ async fn queues(app: Arc<App>) -> Outcome {
 
 async fn workers(app: Arc<App>) -> Outcome {
     let lease = app.config.queue.lease;
-    match store::workers::all(app.store.db()).await {
+    match processes::all(app.store.db()).await {
         Err(_) => (Health::Unhealthy, "the database does not answer".to_owned()),
         Ok(workers) => match workers.iter().filter(|worker| worker.is_alive(lease)).count() {
             0 => (Health::Degraded, format!("no worker process was seen within {} ms", lease.as_millis())),

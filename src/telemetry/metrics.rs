@@ -9,10 +9,11 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use crate::app::App;
 use crate::causes::warn_of;
 use crate::error::Result;
-use crate::store::circuits::{self, Circuit};
+use crate::queue::NAMES;
+use crate::queue::circuits::{self, Circuit};
+use crate::queue::queues::{self, QueueState};
 use crate::store::disk;
 use crate::store::entity::job::JobState;
-use crate::store::queues::{self, QueueState};
 
 /// Bounds of all histograms of seconds: a millisecond is a fast search, a minute a long job.
 const SECONDS: [f64; 15] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
@@ -110,9 +111,8 @@ pub async fn keep(app: Arc<App>, recorder: PrometheusHandle) -> Result<()> {
 }
 
 async fn set_gauges(app: &App) -> Result<()> {
-    let names = app.queues().map(|queue| queue.name);
     let db = app.store.db();
-    queues::states(db, &names, false).await?.iter().for_each(|queue| set_queue_gauges(app, queue));
+    queues::states(db, &NAMES, false).await?.iter().for_each(|queue| set_queue_gauges(app, queue));
     set_circuit_gauges(app, &circuits::all(db).await?);
     Ok(())
 }

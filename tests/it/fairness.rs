@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use uuid::Uuid;
-use vectorforge::store::jobs::{self, Claim, NewJob};
+use vectorforge::queue::{self, Claim, NewJob};
 use vectorforge::store::{DEFAULT_TENANT, TenantId};
 
 use crate::support::TestApp;
@@ -17,7 +17,7 @@ async fn enqueue(app: &TestApp, tenant: TenantId, collection: Uuid, count: usize
         ..NewJob::new("ingest", "test", (1, serde_json::json!({})), 5, now)
     };
     let tx = app.app.store.begin().await.expect("begins");
-    jobs::enqueue(&tx, tenant, (0..count).map(job).collect()).await.expect("enqueues");
+    queue::enqueue(&tx, tenant, (0..count).map(job).collect()).await.expect("enqueues");
     tx.commit().await.expect("commits");
 }
 
@@ -27,7 +27,7 @@ async fn take<T>(app: &TestApp, count: usize, at_once: usize, of: impl Fn(&Claim
     while taken.len() < count {
         let lease = Duration::from_secs(3600);
         let claim = Claim { queue: "ingest", holder: Uuid::nil(), lease, limit: at_once, after_tenant };
-        let jobs = jobs::lease(app.app.store.db(), claim).await.expect("takes");
+        let jobs = queue::lease(app.app.store.db(), claim).await.expect("takes");
         after_tenant = jobs.last().expect("a job").tenant_id;
         taken.extend(
             jobs.iter().map(|job| {

@@ -1,7 +1,7 @@
 //! What all subscriptions of a process share.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use async_graphql::Context;
 
@@ -10,6 +10,7 @@ use super::log::{JobLog, RunLog};
 use super::states::QueueReaders;
 use crate::app::App;
 use crate::graphql::loader::{self, Rows};
+use crate::lock::lock;
 use crate::store::TenantId;
 
 /// Readers of what is followed, and loaders of what is shown of it.
@@ -29,7 +30,7 @@ impl Feeds {
 
     /// A tenant's loader: the same for all its subscriptions, so that rows which many of them show are read once.
     pub fn rows(&self, app: &Arc<App>, tenant: TenantId) -> Rows {
-        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rows = lock(&self.rows);
         rows.entry(tenant).or_insert_with(|| loader::for_subscriptions(app.clone(), tenant)).clone()
     }
 }

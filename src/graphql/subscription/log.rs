@@ -6,10 +6,11 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::error::Result;
+use crate::queue::history::{self, EventRow};
+use crate::queue::jobs;
 use crate::store::entity::run_event::{self, EventKind};
-use crate::store::jobs::EventRow;
 use crate::store::listen::{JOB_EVENTS_CHANNEL, RUNS_CHANNEL, Waiter};
-use crate::store::{TenantId, jobs, runs};
+use crate::store::{TenantId, runs};
 
 /// Where events are read. They are numbered from 1 without gaps, and a later one never has a lower number.
 pub trait Log: Clone + Send + Sync + 'static {
@@ -125,7 +126,7 @@ impl Log for JobLog {
     }
 
     async fn read(&self, after: i64, limit: u64) -> Result<Vec<EventRow>> {
-        jobs::events(self.app.store.db(), self.tenant, self.job, after, limit).await
+        history::events(self.app.store.db(), self.tenant, self.job, after, limit).await
     }
 
     async fn head(&self) -> Result<Option<Head>> {

@@ -4,9 +4,11 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::watch;
+
+use crate::lock::lock;
 
 /// The readers of things with such keys, and what they found.
 #[derive(Debug)]
@@ -58,7 +60,7 @@ where
 
 impl<K, V> Readers<K, V> {
     fn lock(&self) -> MutexGuard<'_, HashMap<K, watch::Sender<V>>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.open)
     }
 }
 

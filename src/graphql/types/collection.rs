@@ -169,29 +169,12 @@ pub struct Chunking {
 
 /// What chunk sizes are counted in.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "Unit")]
 pub enum ChunkUnit {
     /// Tokens of the embedding model.
     Tokens,
     /// Unicode characters.
     Characters,
-}
-
-impl From<Unit> for ChunkUnit {
-    fn from(unit: Unit) -> Self {
-        match unit {
-            Unit::Tokens => Self::Tokens,
-            Unit::Characters => Self::Characters,
-        }
-    }
-}
-
-impl From<ChunkUnit> for Unit {
-    fn from(unit: ChunkUnit) -> Self {
-        match unit {
-            ChunkUnit::Tokens => Self::Tokens,
-            ChunkUnit::Characters => Self::Characters,
-        }
-    }
 }
 
 /// Which vectors a collection holds.
@@ -220,6 +203,7 @@ impl From<Space> for Embedding {
 
 /// How nearness is measured.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "StoredMetric")]
 pub enum Metric {
     /// Cosine similarity; scores from -1 to 1.
     Cosine,
@@ -229,28 +213,9 @@ pub enum Metric {
     InnerProduct,
 }
 
-impl From<StoredMetric> for Metric {
-    fn from(metric: StoredMetric) -> Self {
-        match metric {
-            StoredMetric::Cosine => Self::Cosine,
-            StoredMetric::L2 => Self::L2,
-            StoredMetric::InnerProduct => Self::InnerProduct,
-        }
-    }
-}
-
-impl From<Metric> for StoredMetric {
-    fn from(metric: Metric) -> Self {
-        match metric {
-            Metric::Cosine => Self::Cosine,
-            Metric::L2 => Self::L2,
-            Metric::InnerProduct => Self::InnerProduct,
-        }
-    }
-}
-
 /// Where a collection's vector index stands.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "IndexState")]
 pub enum IndexStatus {
     /// No index: searches compare every vector, which is exact. One is built when the collection has grown.
     None,
@@ -258,16 +223,6 @@ pub enum IndexStatus {
     Building,
     /// Searches use it, and are approximate.
     Ready,
-}
-
-impl From<IndexState> for IndexStatus {
-    fn from(state: IndexState) -> Self {
-        match state {
-            IndexState::None => Self::None,
-            IndexState::Building => Self::Building,
-            IndexState::Ready => Self::Ready,
-        }
-    }
 }
 
 /// A collection to be made.

@@ -13,7 +13,8 @@ use super::vector::Vector;
 use crate::error::{Code, Error, Result};
 use crate::graphql::types::date_time::DateTime;
 use crate::graphql::{check, name};
-use crate::ingest::submit::{NewDocument, Outcome, ReadyChunk, Source};
+use crate::ingest::ready_made::ReadyChunk;
+use crate::ingest::submit::{NewDocument, Outcome, Source};
 
 /// Documents for a collection.
 #[derive(InputObject)]

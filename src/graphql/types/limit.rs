@@ -7,8 +7,8 @@ use crate::app::App;
 use crate::error::{Error, Result};
 use crate::graphql::name;
 use crate::id::Kind;
-use crate::queue;
-use crate::store::limits::{self, Limit, LimitScope as StoredScope};
+use crate::queue::limits::{self, Limit, LimitScope as StoredScope};
+use crate::queue::{self, Kinds};
 
 /// A limit on jobs, over all processes.
 #[derive(SimpleObject)]
@@ -78,8 +78,8 @@ pub struct RemoveJobLimitInput {
 
 impl SetJobLimitInput {
     /// The checked limit, with a full bucket.
-    pub async fn checked(self, app: &std::sync::Arc<App>) -> Result<Limit> {
-        let key = key(app, self.scope, self.key).await?;
+    pub async fn checked(self, app: &App, kinds: &Kinds) -> Result<Limit> {
+        let key = key(app, kinds, self.scope, self.key).await?;
         let (concurrency, per_minute) = (self.concurrency, self.per_minute);
         if concurrency.is_none() && per_minute.is_none() {
             return Err(Error::input("input", "no limit", "`concurrency`, `perMinute` or both"));
@@ -90,27 +90,26 @@ impl SetJobLimitInput {
         if let Some(rate) = per_minute.filter(|rate| !rate.is_finite() || *rate <= 0.0) {
             return Err(Error::input("input.perMinute", rate, "more than 0"));
         }
-        let tokens = queue::full_bucket(per_minute);
-        Ok(Limit { scope: self.scope.into(), key, concurrency, per_minute, tokens, refilled_at: app.now() })
+        Ok(Limit::new(self.scope.into(), key, concurrency, per_minute, app.now()))
     }
 }
 
 impl RemoveJobLimitInput {
     /// The checked scope and key.
-    pub async fn checked(self, app: &std::sync::Arc<App>) -> Result<(StoredScope, String)> {
-        Ok((self.scope.into(), key(app, self.scope, self.key).await?))
+    pub async fn checked(self, app: &App, kinds: &Kinds) -> Result<(StoredScope, String)> {
+        Ok((self.scope.into(), key(app, kinds, self.scope, self.key).await?))
     }
 }
 
 /// The key as it is stored, of something that is there.
-async fn key(app: &std::sync::Arc<App>, scope: LimitScope, key: String) -> Result<String> {
+async fn key(app: &App, kinds: &Kinds, scope: LimitScope, key: String) -> Result<String> {
     let field = "input.key";
     let key = name::name(field, &key)?;
     let known = match scope {
         LimitScope::Provider => return Ok(key),
         LimitScope::Tenant => return tenant(app, field, &key).await,
-        LimitScope::Queue => app.queues().map(|queue| queue.name).to_vec(),
-        LimitScope::Kind => app.handlers().kinds(),
+        LimitScope::Queue => queue::NAMES.to_vec(),
+        LimitScope::Kind => kinds.names(),
     };
     if known.contains(&key.as_str()) {
         return Ok(key);

@@ -12,9 +12,9 @@ use crate::error::{Error, Result};
 use crate::graphql::context::ContextExt;
 use crate::graphql::page::{List, Place};
 use crate::graphql::types::date_time::DateTime;
+use crate::queue::queues::{self, QueueState};
+use crate::queue::{self, processes};
 use crate::store::entity::job::JobState as StoredState;
-use crate::store::queues::{self, QueueState};
-use crate::store::workers;
 
 /// A queue of jobs.
 #[derive(Description, Clone)]
@@ -87,7 +87,7 @@ pub struct QueueDepth {
 impl Queue {
     /// Every known queue, in order of their names.
     pub async fn all(app: &App) -> Result<Vec<Self>> {
-        Self::read(app, &names(app), true).await
+        Self::read(app, &queue::NAMES, true).await
     }
 
     /// One queue; refused where it is not known.
@@ -105,7 +105,7 @@ impl Queue {
     async fn read(app: &App, names: &[&str], with_others: bool) -> Result<Vec<Self>> {
         let (db, lease) = (app.store.db(), app.config.queue.lease);
         let states = queues::states(db, names, with_others).await?;
-        let workers = workers::all(db).await?;
+        let workers = processes::all(db).await?;
         let queue = |state: QueueState| {
             let alive = workers.iter().filter(|worker| worker.is_alive(lease));
             let slots = alive.map(|worker| worker.slots_of(&state.name)).sum();
@@ -115,18 +115,13 @@ impl Queue {
     }
 }
 
-fn names(app: &App) -> Vec<&'static str> {
-    app.queues().iter().map(|queue| queue.name).collect()
-}
-
 /// Refuses queues that nobody knows; given are their fields and names.
 pub async fn check(app: &App, given: &[(String, &str)]) -> Result<()> {
-    let ours = names(app);
-    if given.iter().all(|(_, name)| ours.contains(name)) {
+    if given.iter().all(|(_, name)| queue::NAMES.contains(name)) {
         return Ok(());
     }
     let mut known = queues::names(app.store.db()).await?;
-    known.extend(ours.into_iter().map(str::to_owned));
+    known.extend(queue::NAMES.map(str::to_owned));
     known.sort_unstable();
     known.dedup();
     match given.iter().find(|(_, name)| !known.iter().any(|known| known == name)) {

@@ -7,10 +7,10 @@ use serde_json::Value as Json;
 
 use super::chunk::Chunk;
 use super::vector::Vector;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::graphql::check;
 use crate::id::Kind;
-use crate::search::{self, IndexUsed, Query, SearchRequest};
+use crate::search::{self, Hit, IndexUsed, Query, SearchAnswer, SearchRequest, Shortfall};
 
 /// What to look for.
 #[derive(InputObject)]
@@ -49,7 +49,7 @@ pub struct SearchFilterInput {
 
 impl SearchInput {
     /// The checked input.
-    pub fn checked(self, app: &crate::app::App) -> Result<SearchRequest> {
+    pub fn checked(self, app: &crate::app::App, with_documents: bool) -> Result<SearchRequest> {
         let config = &app.config;
         let metadata = self.filter.and_then(|filter| filter.metadata);
         Ok(SearchRequest {
@@ -57,6 +57,7 @@ impl SearchInput {
             query: self.query.checked(config.search.query_limit_bytes)?,
             first: check::page_size("input.first", self.first, config.graphql.page_limit)?,
             filter: check::optional_object("input.filter.metadata", metadata, config.ingest.metadata_limit_bytes)?,
+            with_documents,
         })
     }
 }
@@ -66,17 +67,7 @@ impl SearchQueryInput {
         match self {
             Self::Vector(vector) => Ok(Query::Vector(vector.0)),
             Self::ChunkId(id) => Ok(Query::Chunk(Kind::Chunk.decode("input.query.chunkId", &id)?)),
-            Self::Text(text) if text.trim().is_empty() => {
-                Err(Error::input("input.query.text", format!("\"{text}\""), "a text that is not blank"))
-            }
-            Self::Text(text) if text.contains('\0') => {
-                Err(Error::input("input.query.text", "a text with a NUL byte", "a text without NUL"))
-            }
-            Self::Text(text) if text.len() > limit => {
-                let (got, expected) = (format!("{} bytes", text.len()), format!("at most {limit} bytes"));
-                Err(Error::refused(crate::error::Code::PayloadTooLarge, "input.query.text", got, expected))
-            }
-            Self::Text(text) => Ok(Query::Text(text)),
+            Self::Text(text) => Query::text("input.query.text", text, limit),
         }
     }
 }
@@ -85,59 +76,67 @@ impl SearchQueryInput {
 #[derive(SimpleObject)]
 pub struct SearchPayload {
     /// The nearest chunks, nearest first.
-    pub hits: Vec<SearchHit>,
+    hits: Vec<SearchHit>,
     /// How they were found.
-    pub info: SearchInfo,
+    info: SearchInfo,
 }
 
 /// A chunk that was found.
 #[derive(SimpleObject)]
 pub struct SearchHit {
     /// Place among the hits, from 1.
-    pub rank: i32,
+    rank: i32,
     /// How near it is, by the collection's metric: higher is nearer. See `Metric` for the range.
-    pub score: f64,
+    score: f64,
     /// The chunk.
-    pub chunk: Chunk,
+    chunk: Chunk,
 }
 
 /// How hits were found.
 #[derive(SimpleObject)]
 pub struct SearchInfo {
     /// True: every chunk was compared, and no nearer one exists. False: an index was used, which may miss some.
-    pub exact: bool,
+    exact: bool,
     /// What produced the hits.
-    pub index: SearchIndex,
+    index: SearchIndex,
     /// Hits that came.
-    pub returned: i32,
+    returned: i32,
     /// Hits asked for.
-    pub requested: i32,
+    requested: i32,
     /// Why fewer hits came than asked for; null where none are missing.
-    pub shortfall: Option<SearchShortfall>,
+    shortfall: Option<SearchShortfall>,
     /// Tokens after which the model stopped reading the query's text, because it was longer than it reads; null where
     /// all of it counts.
-    pub query_cut_at_tokens: Option<i32>,
+    query_cut_at_tokens: Option<i32>,
     /// The whole search in milliseconds.
-    pub took_ms: f64,
+    took_ms: f64,
     /// Its parts in order.
-    pub stages: Vec<SearchStage>,
+    stages: Vec<SearchStage>,
+}
+
+impl From<SearchAnswer> for SearchPayload {
+    fn from(answer: SearchAnswer) -> Self {
+        let returned = i32::try_from(answer.hits.len()).unwrap_or(i32::MAX);
+        Self { hits: answer.hits.into_iter().map(Into::into).collect(), info: SearchInfo::new(&answer.info, returned) }
+    }
+}
+
+impl From<Hit> for SearchHit {
+    fn from(hit: Hit) -> Self {
+        let chunk = Chunk::with_document(hit.chunk, hit.document);
+        Self { rank: hit.rank.cast_signed(), score: hit.score, chunk }
+    }
 }
 
 impl SearchInfo {
-    /// The truth about a search of which `returned` hits are shown.
-    pub fn new(info: &search::Info, returned: usize) -> Self {
-        let is_short = returned < info.requested as usize;
+    fn new(info: &search::Info, returned: i32) -> Self {
         let stage = |stage: &search::Stage| SearchStage { name: stage.name.to_owned(), ms: ms(stage.took) };
         Self {
-            exact: info.exact,
+            exact: info.is_exact(),
             index: info.index.into(),
-            returned: i32::try_from(returned).unwrap_or(i32::MAX),
+            returned,
             requested: info.requested.cast_signed(),
-            shortfall: is_short.then_some(if info.exhausted {
-                SearchShortfall::NoMoreMatches
-            } else {
-                SearchShortfall::ChangedMeanwhile
-            }),
+            shortfall: info.shortfall.map(Into::into),
             query_cut_at_tokens: info.query_cut_at.map(u32::cast_signed),
             took_ms: ms(info.took),
             stages: info.stages.iter().map(stage).collect(),
@@ -151,6 +150,7 @@ fn ms(duration: Duration) -> f64 {
 
 /// What produced the hits of a search.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "IndexUsed")]
 pub enum SearchIndex {
     /// A scan that compares every candidate.
     Exact,
@@ -158,17 +158,9 @@ pub enum SearchIndex {
     Hnsw,
 }
 
-impl From<IndexUsed> for SearchIndex {
-    fn from(index: IndexUsed) -> Self {
-        match index {
-            IndexUsed::Exact => Self::Exact,
-            IndexUsed::Hnsw => Self::Hnsw,
-        }
-    }
-}
-
 /// Why fewer hits came than asked for.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "Shortfall")]
 pub enum SearchShortfall {
     /// No more chunks are in the collection, or fit the filter.
     NoMoreMatches,
@@ -180,7 +172,7 @@ pub enum SearchShortfall {
 #[derive(SimpleObject)]
 pub struct SearchStage {
     /// `embed` (the query's text), `dense` (the nearest vectors), `fetch` (the chunks).
-    pub name: String,
+    name: String,
     /// How long it took, in milliseconds.
-    pub ms: f64,
+    ms: f64,
 }

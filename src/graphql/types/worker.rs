@@ -5,7 +5,7 @@ use async_graphql::{Context, Description, ID, Object, SimpleObject};
 use crate::graphql::context::ContextExt;
 use crate::graphql::types::date_time::DateTime;
 use crate::id::Kind;
-use crate::store::workers::WorkerRow;
+use crate::queue::processes::WorkerRow;
 
 /// A process that runs jobs, as it last told of itself.
 #[derive(Description)]

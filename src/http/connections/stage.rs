@@ -1,11 +1,12 @@
 //! What a connection is in the middle of, and how long that may take.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use settings::HttpSettings;
 use tokio::time::Instant;
 
-use settings::HttpSettings;
+use crate::lock::lock;
 
 /// Where a connection is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +60,7 @@ impl Default for Watch {
 impl Watch {
     /// Begins a stage.
     pub fn enter(&self, stage: Stage) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (stage, Instant::now());
+        *lock(&self.0) = (stage, Instant::now());
     }
 
     /// Notes that bytes came: the first after an answer begin a head.
@@ -74,7 +75,7 @@ impl Watch {
 
     /// When the client must have sent something more, if ever.
     pub fn deadline(&self, limits: &Limits) -> Option<Instant> {
-        let (stage, since) = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (stage, since) = *lock(&self.0);
         match stage {
             Stage::Head => Some(since + limits.head),
             Stage::Idle => Some(since + limits.idle),
@@ -83,7 +84,7 @@ impl Watch {
     }
 
     fn replace(&self, from: Stage, to: Stage) -> bool {
-        let mut watched = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut watched = lock(&self.0);
         let is_replaced = watched.0 == from;
         if is_replaced {
             *watched = (to, Instant::now());

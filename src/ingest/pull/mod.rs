@@ -7,6 +7,7 @@
 //! is missing is told by its report, and by its schedule.
 
 mod check;
+mod job;
 mod prune;
 mod report;
 mod taken;
@@ -19,27 +20,22 @@ use async_trait::async_trait;
 use fetch::{Directory, FetchFault, FetchFaultKind, Fetched, Fetcher, Reach, Source};
 use futures_util::{Stream, StreamExt, stream};
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
 use text::load::ContentType;
-use url::Url;
-use uuid::Uuid;
 
 use crate::app::App;
 use crate::error::{Code, Error, Result};
-use crate::queue::{ActiveJob, Handler, Step, StepEnd, payload as read_payload};
-use crate::store::entity::job;
-use crate::store::{Transaction, jobs, schedules};
+use crate::lock::lock;
+use crate::queue::{ActiveJob, Handler, Step, StepEnd, steps};
+use crate::store::entity::job::Model as Job;
+use crate::store::{Transaction, schedules};
 use check::{blocking, open, refusal};
+use job::host;
 use prune::Pruner;
 use taken::Taken;
 
 pub use check::check;
+pub use job::{KIND, Payload, parse};
 pub use report::{FAILURES_TOLD, Failure, Outcome, Report};
-
-/// Kind of the job.
-pub const KIND: &str = "ingest_source";
-/// Version of its payload.
-pub const VERSION: i32 = 1;
 
 /// Finds what there is.
 const LIST: &str = "list";
@@ -53,40 +49,6 @@ const DIRECTORY_FIELD: &str = "source.directory";
 const FETCHES_AT_ONCE: usize = 4;
 /// Files of a listing up to which it is kept as the step's result; a longer one is made again.
 const LISTING_KEPT: usize = 10_000;
-
-/// What such a job is enqueued with.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Payload {
-    /// Where to.
-    pub collection_id: Uuid,
-    /// Where from.
-    pub source: Source,
-    /// Whether documents whose source has gone are deleted.
-    #[serde(default)]
-    pub prune: bool,
-}
-
-/// The payload of such a job.
-pub fn payload(payload: &Payload) -> Json {
-    serde_json::to_value(payload).expect("a payload of ids and texts is JSON")
-}
-
-/// What a payload says; none where this version cannot read it.
-pub fn parse(payload: &Json) -> Option<Payload> {
-    serde_json::from_value(payload.clone()).ok()
-}
-
-/// What such a job depends on: `http:` and the host, where all its URLs have the same.
-pub fn provider(payload: &Json) -> Option<String> {
-    let Payload { source: Source::Urls { urls }, .. } = parse(payload)? else { return None };
-    let mut hosts = urls.iter().map(|url| host(url));
-    let first = hosts.next()??;
-    hosts.all(|host| host.as_ref() == Some(&first)).then_some(first)
-}
-
-fn host(url: &str) -> Option<String> {
-    Some(format!("http:{}", Url::parse(url).ok()?.host_str()?))
-}
 
 /// What there is to read.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -197,7 +159,7 @@ impl IngestSource {
 
     /// The listing that the step before has kept, made again where it was too long for that.
     async fn listed(&self, job: &ActiveJob, path: &Path) -> Result<Listed> {
-        let kept = jobs::finished_steps(self.app.store.db(), job.row.id).await?.remove(LIST);
+        let kept = steps::finished_steps(self.app.store.db(), job.row.id).await?.remove(LIST);
         let kept = kept.and_then(|listed| serde_json::from_value::<Listed>(listed).ok());
         match kept {
             Some(listed) if listed.files.is_some() => Ok(listed),
@@ -255,7 +217,7 @@ impl Limited {
     }
 
     fn hosts(&self) -> std::sync::MutexGuard<'_, HashMap<String, FetchFault>> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 
@@ -266,7 +228,7 @@ impl Handler for IngestSource {
     }
 
     async fn run(&self, job: &ActiveJob, step: &'static str) -> Result<StepEnd> {
-        let payload: Payload = read_payload(&job.row, VERSION)?;
+        let payload: Payload = KIND.payload(&job.row)?;
         if step == SUBMIT {
             return self.submit(job, payload).await;
         }
@@ -280,46 +242,19 @@ impl Handler for IngestSource {
     }
 
     /// The schedule that tells how the job went: whoever fires it locks it before jobs, too.
-    async fn lock(&self, tx: &Transaction, job: &job::Model) -> Result<()> {
+    async fn lock(&self, tx: &Transaction, job: &Job) -> Result<()> {
         if let Some(schedule) = job.schedule_id {
             schedules::lock(tx, job.tenant_id, schedule).await?;
         }
         Ok(())
     }
 
-    async fn on_dead(&self, tx: &Transaction, job: &job::Model, error: &Error) -> Result<()> {
+    async fn on_dead(&self, tx: &Transaction, job: &Job, error: &Error) -> Result<()> {
         match job.schedule_id {
             Some(schedule) => {
                 schedules::tell_end(tx, schedule, job.id, Some((error.code.as_str(), &error.message))).await
             }
             None => Ok(()),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn the_provider_is_the_host_that_all_urls_share() {
-        let of = |source| Payload { collection_id: Uuid::nil(), source, prune: false };
-        let of_urls = |urls: &[&str]| {
-            let urls = urls.iter().map(|url| (*url).to_owned()).collect();
-            provider(&payload(&of(Source::Urls { urls })))
-        };
-        assert_eq!(of_urls(&["http://a.org/1", "https://a.org/2"]).as_deref(), Some("http:a.org"));
-        assert_eq!(of_urls(&["http://a.org/1", "http://b.org/1"]), None);
-        assert_eq!(provider(&payload(&of(Source::Directory { path: "/srv".into() }))), None);
-        assert_eq!(provider(&json!({ "source": 1 })), None);
-    }
-
-    #[test]
-    fn a_payload_of_before_pruning_is_read() {
-        let old = json!({ "collection_id": Uuid::nil(), "source": { "kind": "directory", "path": "/srv" } });
-        let source = Source::Directory { path: "/srv".into() };
-        assert_eq!(parse(&old), Some(Payload { collection_id: Uuid::nil(), source, prune: false }));
     }
 }

@@ -1,7 +1,5 @@
 //! Deleting the documents whose source has gone: files that are no longer in their folder, pages that answered 404 or 410.
 
-use std::sync::Arc;
-
 use fetch::Directory;
 use uuid::Uuid;
 
@@ -18,7 +16,7 @@ const AT_ONCE: u64 = 500;
 
 /// Deletes for one job.
 pub(super) struct Pruner<'a> {
-    pub app: &'a Arc<App>,
+    pub app: &'a App,
     pub job: &'a ActiveJob,
     pub collection: Uuid,
 }
@@ -64,7 +62,7 @@ impl Pruner<'_> {
         let mut deleted = 0;
         for document in documents {
             self.job.check()?;
-            deleted += usize::from(delete(self.app, document.tenant_id, document.id).await?);
+            deleted += usize::from(delete(self.app, &self.job.kinds, document.tenant_id, document.id).await?);
         }
         Ok(deleted)
     }

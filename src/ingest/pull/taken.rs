@@ -7,13 +7,14 @@ use futures_util::{Stream, StreamExt};
 use text::load::ContentType;
 use uuid::Uuid;
 
+use super::job::host;
 use super::report::{self, Failure, Report};
-use super::{Item, SUBMIT, host};
+use super::{Item, SUBMIT};
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::ingest::submit::{self, NewDocument, Outcome, Submission, Submitted};
-use crate::queue::{ActiveJob, StepEnd};
-use crate::store::{Doing, jobs, schedules};
+use crate::queue::{self, ActiveJob, StepEnd, steps};
+use crate::store::{Doing, schedules};
 
 /// Documents handed over at once.
 const BATCH_DOCUMENTS: usize = 100;
@@ -100,7 +101,7 @@ impl<'a> Taken<'a> {
         }
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let tx = self.app.store.begin().await?;
-        jobs::set_progress(&tx, &self.job.row, number(self.done), number(self.report.found), "documents").await?;
+        queue::set_progress(&tx, &self.job.row, number(self.done), number(self.report.found), "documents").await?;
         tx.commit().await.doing("write the job's progress")
     }
 
@@ -126,7 +127,7 @@ impl<'a> Taken<'a> {
         let passing = self.passing().filter(|error| self.is_tried_again(error));
         let failed = passing.or(if is_failed { self.report.error() } else { None });
         if let Some(error) = failed {
-            jobs::keep_result(&tx, row, SUBMIT, self.report.to_json()).await?;
+            steps::keep_result(&tx, row, SUBMIT, self.report.to_json()).await?;
             tx.commit().await.doing("keep what the source came to")?;
             return Err(error);
         }
@@ -135,7 +136,7 @@ impl<'a> Taken<'a> {
             let missing = missing.as_ref().map(|error| (error.code.as_str(), &*error.message));
             schedules::tell_end(&tx, schedule, row.id, missing).await?;
         }
-        jobs::finish_step(&tx, row, SUBMIT, self.report.to_json(), None).await?;
+        steps::finish_step(&tx, row, SUBMIT, self.report.to_json(), None).await?;
         tx.commit().await.doing("end with the source")?;
         Ok(StepEnd::Stored)
     }

@@ -3,9 +3,9 @@
 use settings::IngestSettings;
 use text::load::{self, ContentType};
 
-use super::document::ReadyChunk;
 use super::prepared::Bounds;
 use crate::error::{Code, Error, Result};
+use crate::ingest::ready_made::ReadyChunk;
 use crate::search::vector;
 
 /// The format of a file with the name and content type that came with it; `told` goes before both.

@@ -3,6 +3,8 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value as Json;
 
+use crate::ingest::ready_made::ReadyChunk;
+
 /// One document as it came.
 #[derive(Debug)]
 pub struct NewDocument {
@@ -40,13 +42,4 @@ pub enum Source {
     },
     /// Chunks, cut by the caller.
     Chunks(Vec<ReadyChunk>),
-}
-
-/// A chunk cut by the caller.
-#[derive(Debug)]
-pub struct ReadyChunk {
-    /// Its text.
-    pub text: String,
-    /// Its vector; without one the collection's model makes it.
-    pub vector: Option<Vec<f32>>,
 }

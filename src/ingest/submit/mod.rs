@@ -16,20 +16,15 @@ use self::prepared::prepare_all;
 use super::room::Room;
 use crate::app::App;
 use crate::error::{Code, Error, Result};
+use crate::queue;
 use crate::store::entity::document::Model as Document;
 use crate::store::entity::ingestion_run::Model as Run;
 use crate::store::entity::run_event::EventKind;
 use crate::store::runs::Happening;
-use crate::store::{Doing, TenantId, Transaction, collections, documents, jobs, runs, spaces};
+use crate::store::{Doing, TenantId, Transaction, collections, documents, runs, spaces};
 
 pub(super) use content::{check_file, expected_types};
-pub use document::{NewDocument, ReadyChunk, Source};
-
-/// Content type of a document that came as ready-made chunks: a JSON array of their texts.
-pub const CHUNKS_CONTENT_TYPE: &str = "application/vnd.vectorforge.chunks+json";
-
-/// Between two ready-made chunks in the document's text.
-pub(super) const CHUNK_SEPARATOR: &str = "\n\n";
+pub use document::{NewDocument, Source};
 
 /// What one ingest call brings.
 #[derive(Debug)]
@@ -98,7 +93,7 @@ async fn take_in(app: &App, tenant: TenantId, submission: Submission) -> Result<
     documents::upsert(&tx, plan.rows).await?;
     documents::insert_contents(&tx, plan.contents).await?;
     runs::insert(&tx, plan.run).await?;
-    jobs::enqueue(&tx, tenant, plan.jobs).await?;
+    queue::enqueue(&tx, tenant, plan.jobs).await?;
     let unchanged = plan.outcomes.iter().filter(|(outcome, _)| *outcome == Outcome::Unchanged).count();
     let accepted = Happening { done: count(unchanged), ..Happening::new(EventKind::RunAccepted) };
     runs::append(&tx, run.id, accepted).await?;

@@ -8,11 +8,12 @@ use super::known::Known;
 use super::prepared::Prepared;
 use super::{Outcome, count};
 use crate::app::App;
-use crate::ingest::work;
+use crate::ingest::job;
+use crate::queue::NewJob;
+use crate::store::TenantId;
 use crate::store::entity::document::{Model as Document, Status};
 use crate::store::entity::ingestion_run::{Model as Run, RunState};
 use crate::store::entity::{document_content, embedding_space::Model as Space};
-use crate::store::{TenantId, jobs};
 
 /// What the transaction writes.
 pub(super) struct Plan {
@@ -20,7 +21,7 @@ pub(super) struct Plan {
     pub(super) outcomes: Vec<(Outcome, Document)>,
     pub(super) rows: Vec<Document>,
     pub(super) contents: Vec<document_content::Model>,
-    pub(super) jobs: Vec<jobs::NewJob>,
+    pub(super) jobs: Vec<NewJob>,
 }
 
 impl Plan {
@@ -54,7 +55,7 @@ impl Plan {
         before: Option<Json>,
     ) {
         if outcome != Outcome::Unchanged {
-            self.jobs.push(work::job(app, &row, space, self.run.id));
+            self.jobs.push(job::new(app, &row, space, self.run.id));
             self.contents.push(document_content::Model {
                 document_id: row.id,
                 version: row.version,

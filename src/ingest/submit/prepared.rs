@@ -1,17 +1,15 @@
 //! Documents checked and hashed, before anything is written.
 
-use serde_json::Value as Json;
 use settings::IngestSettings;
 use sha2::{Digest, Sha256};
 use text::load::ContentType;
 
 use super::content::{check_bytes, check_chunks, check_file, content_type, refuse_content_type};
 use super::document::{NewDocument, Source};
-use super::{CHUNK_SEPARATOR, CHUNKS_CONTENT_TYPE};
 use crate::app::App;
 use crate::error::{Error, Result};
+use crate::ingest::ready_made::{self, Kept};
 use crate::ingest::room::Room;
-use crate::ingest::vectors;
 use crate::store::entity::embedding_space::Model as Space;
 
 /// A checked document.
@@ -67,14 +65,11 @@ fn prepare(field: &str, mut given: NewDocument, bounds: Bounds<'_>) -> Result<Pr
         Source::Chunks(chunks) => {
             refuse_content_type(field, given.content_type.as_deref())?;
             check_chunks(field, &chunks, bounds)?;
-            let texts: Vec<&str> = chunks.iter().map(|chunk| chunk.text.as_str()).collect();
-            let original = Json::from(texts.clone()).to_string().into_bytes();
-            let dimensions = space.dimensions.unsigned_abs() as usize;
-            let vectors = vectors::encode(chunks.iter().map(|chunk| chunk.vector.as_deref()), dimensions);
-            (original, CHUNKS_CONTENT_TYPE.to_owned(), Some(texts.join(CHUNK_SEPARATOR)), vectors)
+            let Kept { original, body, vectors } = ready_made::write(&chunks, space.dimensions.unsigned_abs() as usize);
+            (original, ready_made::CONTENT_TYPE.to_owned(), Some(body), vectors)
         }
     };
-    if space.model.is_none() && content_type != CHUNKS_CONTENT_TYPE {
+    if space.model.is_none() && content_type != ready_made::CONTENT_TYPE {
         let expected = "`chunks` with vectors: this collection has no embedding model";
         return Err(Error::input(format!("{field}.source"), "a document to be embedded", expected));
     }

@@ -7,8 +7,7 @@ use text::load::{self, LoadError, Loaded};
 use tokio::time::Instant;
 
 use crate::error::{Code, Error, Result};
-use crate::ingest::submit::{self, CHUNKS_CONTENT_TYPE};
-use crate::ingest::{room, vectors};
+use crate::ingest::{ready_made, room, vectors};
 use crate::store::entity::document_content;
 
 /// Loads and chunks; tells how long loading took.
@@ -20,7 +19,7 @@ pub(super) fn cut(
     stop: &Stop,
 ) -> Result<(Loaded, Vec<Chunk>, std::time::Duration)> {
     let started = Instant::now();
-    if content_type == CHUNKS_CONTENT_TYPE {
+    if content_type == ready_made::CONTENT_TYPE {
         let (loaded, chunks) = ready_made(content, reader, stop)?;
         return Ok((loaded, chunks, started.elapsed()));
     }
@@ -50,33 +49,24 @@ fn not_cut(cause: ChunkError) -> Error {
     }
 }
 
-/// The chunks that the caller cut, at their places in the document's text.
+/// The chunks that the caller cut.
 fn ready_made(content: &document_content::Model, reader: Reader<'_>, stop: &Stop) -> Result<(Loaded, Vec<Chunk>)> {
-    let unreadable = |cause: anyhow::Error| Error::internal("read the document's chunks", cause);
-    let texts: Vec<String> = serde_json::from_slice(&content.original).map_err(|cause| unreadable(cause.into()))?;
-    let body = content.body.clone().ok_or_else(|| unreadable(anyhow::anyhow!("no text")))?;
-    let separator = submit::CHUNK_SEPARATOR.chars().count();
-    let mut start_char = 0;
-    let chunks = texts.into_iter().enumerate().map(|(index, text)| {
+    let count = |index: usize, text: &str| {
         stop.check()?;
-        let end_char = start_char + text.chars().count();
-        let tokens = reader.tokenizer.map(|tokenizer| tokenizer.offsets(&text).len());
+        let tokens = reader.tokenizer.map(|tokenizer| tokenizer.offsets(text).len());
         // Checked at submission too, unless that process did not know the model.
         if let Some((tokens, longest)) = tokens.zip(reader.longest)
             && !has_vector(content, reader.dimensions, index)
         {
             room::check(&format!("document.chunks.{index}"), tokens, longest)?;
         }
-        let tokens = tokens.map(|tokens| u32::try_from(tokens).unwrap_or(u32::MAX));
-        let chunk = Chunk { text, start_char, end_char, tokens, heading_path: Vec::new() };
-        start_char = end_char + separator;
-        Ok(chunk)
-    });
-    let chunks: Vec<_> = chunks.collect::<Result<_>>()?;
+        Ok(tokens)
+    };
+    let (text, chunks) = ready_made::read(content, count)?;
     if chunks.len() > MAX_CHUNKS {
         return Err(not_cut(ChunkError::TooMany));
     }
-    Ok((Loaded { text: body, title: None, sections: Vec::new() }, chunks))
+    Ok((Loaded { text, title: None, sections: Vec::new() }, chunks))
 }
 
 fn has_vector(content: &document_content::Model, dimensions: usize, index: usize) -> bool {

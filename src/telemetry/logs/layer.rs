@@ -1,6 +1,6 @@
 //! Turns events into lines and hands each whole line to every sink.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use chrono::{DateTime, Utc};
 use settings::LogFormat;
@@ -13,6 +13,7 @@ use tracing_subscriber::registry::{LookupSpan, Scope};
 use super::fields::Fields;
 use super::line::Line;
 use super::sink::{Sink, SinkChange};
+use crate::lock::lock;
 
 /// A `tracing` layer that writes one line per event, with the fields of the spans that it happened in.
 pub(super) struct LineLayer {
@@ -29,7 +30,7 @@ impl LineLayer {
 
     fn write(&self, line: &str) {
         // A sink that panicked once is still there for the next line.
-        let mut sinks = self.sinks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sinks = lock(&self.sinks);
         let changes: Vec<SinkChange> = sinks.iter_mut().filter_map(|sink| sink.write(line)).collect();
         // Changes are logged as lines themselves.
         drop(sinks);

@@ -11,8 +11,8 @@ use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use serde_json::json;
 use uuid::Uuid;
+use vectorforge::queue::NewJob;
 use vectorforge::queue::steer::Steering;
-use vectorforge::store::jobs::NewJob;
 
 use crate::support::gql::id;
 use crate::support::kinds::{CRASH, FLAKY, LEDGER_KIND, NOOP, POISON};

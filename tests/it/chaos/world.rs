@@ -7,10 +7,9 @@ use embedded_postgres::{Durability, Server, ServerSettings};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use uuid::Uuid;
-use vectorforge::queue::Handlers;
 use vectorforge::queue::steer::{Selection, Steering, steer};
+use vectorforge::queue::{Kinds, NewJob, enqueue};
 use vectorforge::store::entity::job::JobState;
-use vectorforge::store::jobs::{NewJob, enqueue};
 use vectorforge::store::{DEFAULT_TENANT, Store};
 
 use crate::support::database::settings;
@@ -27,7 +26,7 @@ const WORKERS_NAME: &str = "chaos_worker";
 
 pub struct World {
     pub app: TestApp,
-    handlers: Handlers,
+    kinds: Kinds,
     workers: Vec<Running>,
     overrides: Vec<(String, String)>,
     /// Jobs that this test cancelled, and did not redrive after.
@@ -56,7 +55,7 @@ impl World {
         let app = TestApp::builder().without_workers().set("queue.max_attempts", ATTEMPTS);
         let app = app.database_url(server.url().to_owned()).start().await;
         app.database.execute(kinds::LEDGER).await;
-        let handlers = kinds::with_all(app.app.handlers(), &app.app.store);
+        let kinds = kinds::with_all(app.kinds().clone(), &app.app.store);
         let attempts = ATTEMPTS as usize;
         let own = [
             ("queue.workers", 3),
@@ -68,7 +67,7 @@ impl World {
             own.iter().chain(overrides).map(|(key, value)| ((*key).to_owned(), value.to_string())).collect();
         Self {
             app,
-            handlers,
+            kinds,
             workers: Vec::new(),
             overrides,
             cancelled: BTreeSet::new(),
@@ -166,7 +165,7 @@ impl World {
         let (store, limit) = (&self.app.app.store, u64::from(u32::MAX));
         let steered = until("the jobs to be steered", async || {
             let selection = Selection::Ids(ids.clone());
-            steer(store, &self.handlers, DEFAULT_TENANT, selection, steering, limit).await.ok()
+            steer(store, &self.kinds, DEFAULT_TENANT, selection, steering, limit).await.ok()
         });
         let steered = steered.await;
         if matches!(steering, Steering::Retry { .. }) {

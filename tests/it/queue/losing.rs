@@ -9,9 +9,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use vectorforge::error::Code;
 use vectorforge::ingest::work::IngestDocument;
-use vectorforge::queue::{ActiveJob, Handler};
+use vectorforge::queue::{self, ActiveJob, Claim, Handler, Kinds};
 use vectorforge::store::entity::job::Model as Row;
-use vectorforge::store::jobs::{self as store_jobs, Claim};
 
 use super::{claim, collection, document, documents, insert_job, jobs, run, until_jobs_are};
 use crate::support::embedder::WordEmbedder;
@@ -141,13 +140,18 @@ async fn a_worker_that_begins_after_its_lease_was_lost_leaves_an_ended_run_alone
     let app = TestApp::builder().without_workers().start().await;
     let collection = collection(&app).await;
     app.ingest(&collection, json!([document("late", 1)])).await;
-    let stalled = store_jobs::lease(app.app.store.db(), claim(1)).await.expect("takes");
+    let stalled = queue::lease(app.app.store.db(), claim(1)).await.expect("takes");
     app.database.execute(LOSE).await;
     let other = TestApp::builder().database(app.database.clone()).start().await;
     other.drain().await;
     let events = app.database.number("SELECT max(sequence) FROM run_events").await;
 
-    let stalled = ActiveJob { row: stalled[0].clone(), stop: CancellationToken::new(), lost: CancellationToken::new() };
+    let stalled = ActiveJob {
+        row: stalled[0].clone(),
+        kinds: Kinds::default(),
+        stop: CancellationToken::new(),
+        lost: CancellationToken::new(),
+    };
     let error = IngestDocument::new(app.app.clone()).run(&stalled, "load").await.expect_err("the lease is lost");
     assert_eq!(error.code, Code::LeaseLost);
     assert_eq!(documents(&app.database).await, ["INDEXED 1"]);
@@ -161,12 +165,12 @@ async fn a_process_renews_only_the_leases_under_which_it_works() {
     let collection = collection(&app).await;
     app.ingest(&collection, json!([document("held", 1), document("dropped", 1)])).await;
     let (db, holder, short) = (app.app.store.db(), Uuid::now_v7(), Duration::from_millis(1));
-    let taken = store_jobs::lease(db, Claim { holder, lease: short, ..claim(2) }).await.expect("takes");
+    let taken = queue::lease(db, Claim { holder, lease: short, ..claim(2) }).await.expect("takes");
     let (held, token) = (taken[0].id, taken[0].lease_token.expect("a lease"));
-    let kept = store_jobs::renew(db, holder, Duration::from_secs(3600), vec![held]).await.expect("renews");
+    let kept = queue::renew(db, holder, Duration::from_secs(3600), vec![held]).await.expect("renews");
     assert_eq!(kept, [(held, token)]);
     until("the other lease to run out", async || {
-        let expired = store_jobs::expired(db, 10).await.expect("looks");
+        let expired = queue::expired(db, 10).await.expect("looks");
         (expired.iter().map(|job| job.id).eq([taken[1].id])).then_some(())
     })
     .await;
@@ -183,19 +187,19 @@ async fn a_lease_that_a_crash_of_the_server_forgot_leaves_its_number_to_the_next
     let app = TestApp::builder().without_workers().start().await;
     let id = insert_job(&app.database, "test", "").await;
     let store = &app.app.store;
-    let forgotten = store_jobs::lease(store.db(), claim(1)).await.expect("takes").remove(0);
+    let forgotten = queue::lease(store.db(), claim(1)).await.expect("takes").remove(0);
     app.database.execute(FORGET).await;
-    let lease = store_jobs::lease(store.db(), claim(1)).await.expect("takes").remove(0);
+    let lease = queue::lease(store.db(), claim(1)).await.expect("takes").remove(0);
     assert_eq!((lease.id, lease.leases), (id, forgotten.leases), "its number is given again");
 
     let tx = store.begin().await.expect("begins");
-    let refused = store_jobs::finish_step(&tx, &forgotten, "first", json!(1), None).await.expect_err("lost");
+    let refused = queue::steps::finish_step(&tx, &forgotten, "first", json!(1), None).await.expect_err("lost");
     assert_eq!(refused.code, Code::LeaseLost);
     drop(tx);
     let ended = |row: &Row| [(row.id, row.lease_token, row.queue.clone())];
-    store_jobs::succeed_all(store, &ended(&forgotten)).await.expect("asks");
+    queue::succeed_all(store, &ended(&forgotten)).await.expect("asks");
     assert_eq!(jobs(&app.database).await, ["RUNNING 1"]);
-    store_jobs::succeed_all(store, &ended(&lease)).await.expect("asks");
+    queue::succeed_all(store, &ended(&lease)).await.expect("asks");
     assert_eq!(jobs(&app.database).await, ["SUCCEEDED 1"]);
 }
 

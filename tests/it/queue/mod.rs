@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
+use vectorforge::queue::Claim;
 use vectorforge::store::DEFAULT_TENANT;
-use vectorforge::store::jobs::Claim;
 
 use crate::support::database::TestDatabase;
 use crate::support::{TestApp, until};

@@ -3,7 +3,7 @@
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use serde_json::Value as Json;
 use uuid::Uuid;
-use vectorforge::store::jobs::{self, Claim, Held, candidates_statement, lease_statement};
+use vectorforge::queue::{self, Claim, Held, candidates_statement, lease_statement};
 use vectorforge::store::{DEFAULT_TENANT, Store};
 
 use super::claim;
@@ -139,7 +139,7 @@ async fn waiting_jobs_of_one_tenant_do_not_make_taking_dearer_nor_keep_the_other
         let many = take(store, Claim { after_tenant, ..claim(LIMIT) }).await;
         assert!(many <= few * DEEPER, "after {after_tenant}: {few} pages beside few, {many} beside {WAITING}");
     }
-    let taken = jobs::lease(store.db(), claim(LIMIT)).await.expect("takes");
+    let taken = queue::lease(store.db(), claim(LIMIT)).await.expect("takes");
     let of_the_crowd = taken.iter().filter(|job| job.tenant_id == DEFAULT_TENANT).count();
     assert_eq!((taken.len(), of_the_crowd), (LIMIT, 1), "its turn comes once a round");
 }
@@ -154,7 +154,7 @@ async fn jobs_that_wait_for_their_provider_are_stepped_over_however_many_they_ar
         let claim = Claim { after_tenant, ..claim(LIMIT) };
         let plan = explain(store, candidates_statement(claim, held())).await;
         assert!(!values(&plan, "Node Type").contains(&"Seq Scan"), "{plan:#}");
-        let found = jobs::candidates(store.db(), claim, held()).await.expect("looks");
+        let found = queue::candidates(store.db(), claim, held()).await.expect("looks");
         (pages(&plan), found.len())
     };
     // As many collections as a thousand flows and half as many again: more than are offered at once.

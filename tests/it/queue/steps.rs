@@ -9,8 +9,7 @@ use serde_json::{Value as Json, json};
 use uuid::Uuid;
 use vectorforge::error::{Error, Result};
 use vectorforge::queue::steer::{Selection, Steering, steer};
-use vectorforge::queue::{ActiveJob, Handler, Handlers, Step, StepEnd, sweep};
-use vectorforge::store::jobs::{NewJob, enqueue};
+use vectorforge::queue::{ActiveJob, Handler, Kinds, NewJob, Step, StepEnd, enqueue, sweep};
 use vectorforge::store::{DEFAULT_TENANT, Store};
 
 use super::{jobs, until_jobs_are};
@@ -80,7 +79,7 @@ async fn start(handler: impl Handler) -> (TestApp, Uuid) {
 }
 
 async fn start_with(handler: impl Handler, attempts: u32) -> (TestApp, Uuid) {
-    let app = TestApp::builder().kinds(|own: Handlers, _: &Store| own.with(KIND, handler)).start().await;
+    let app = TestApp::builder().kinds(|own: Kinds, _: &Store| own.with(kinds::kind(KIND), handler)).start().await;
     let job = NewJob::new("ingest", KIND, (1, json!({})), attempts, chrono::Utc::now());
     let id = job.id;
     let tx = app.app.store.begin().await.expect("begins");
@@ -91,7 +90,7 @@ async fn start_with(handler: impl Handler, attempts: u32) -> (TestApp, Uuid) {
 
 async fn retry(app: &TestApp, id: Uuid) {
     let (selection, steering) = (Selection::Ids(vec![id]), Steering::Retry { attempts: MAX_ATTEMPTS });
-    let steered = steer(&app.app.store, &app.app.handlers(), DEFAULT_TENANT, selection, steering, 1).await;
+    let steered = steer(&app.app.store, app.kinds(), DEFAULT_TENANT, selection, steering, 1).await;
     assert_eq!(steered.expect("steers").changed.len(), 1);
 }
 
@@ -100,7 +99,7 @@ async fn lose(app: &TestApp) {
     until("the lease to be taken away", async || {
         app.database.execute("UPDATE jobs SET lease_until = now() - interval '1 s' WHERE state = 'RUNNING'").await;
         // Its process may have been faster and renewed it.
-        (sweep(&app.app.settler(), app.app.config.queue.lease).await.expect("sweeps") == 1).then_some(())
+        (sweep(&app.settler()).await.expect("sweeps") == 1).then_some(())
     })
     .await;
 }
@@ -218,8 +217,8 @@ async fn a_step_that_commits_with_its_result_is_done_exactly_once() {
     app.database.execute(kinds::LEDGER).await;
     let taken = Arc::<Mutex<Vec<i32>>>::default();
     let (database, noted) = (app.database.url.clone(), taken.clone());
-    let with = move |own: Handlers, store: &Store| {
-        own.with(KIND, Unlucky { ledger: kinds::Ledger::new(store), database, taken: noted })
+    let with = move |own: Kinds, store: &Store| {
+        own.with(kinds::kind(KIND), Unlucky { ledger: kinds::Ledger::new(store), database, taken: noted })
     };
     let job = NewJob::new("ingest", KIND, (1, Json::Null), MAX_ATTEMPTS, chrono::Utc::now());
     let tx = app.app.store.begin().await.expect("begins");

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
-use vectorforge::store::jobs::{self, Enqueued, NewJob, Uniqueness};
+use vectorforge::queue::{self, Enqueued, NewJob, Uniqueness};
 use vectorforge::store::{DEFAULT_TENANT, Store};
 
 use super::{claim, collection, document, insert_job};
@@ -21,7 +21,7 @@ fn new_job(unique_key: Option<&str>) -> NewJob {
 }
 
 async fn take_one(store: &Store) -> Option<vectorforge::store::entity::job::Model> {
-    let mut taken = jobs::lease(store.db(), claim(1)).await.expect("takes");
+    let mut taken = queue::lease(store.db(), claim(1)).await.expect("takes");
     assert!(taken.len() <= 1, "asked for one job, got {}", taken.len());
     taken.pop()
 }
@@ -80,7 +80,7 @@ async fn a_job_lives_and_dies_with_the_transaction_of_its_rows() {
 
     for (is_committed, expected) in [(false, 0), (true, 1)] {
         let tx = app.app.store.begin().await.expect("begins");
-        jobs::enqueue(&tx, DEFAULT_TENANT, vec![new_job(None)]).await.expect("enqueues");
+        queue::enqueue(&tx, DEFAULT_TENANT, vec![new_job(None)]).await.expect("enqueues");
         if is_committed {
             tx.commit().await.expect("commits")
         } else {
@@ -97,7 +97,7 @@ async fn a_unique_key_admits_one_unfinished_job() {
     let enqueue = async |key| {
         let tx = store.begin().await.expect("begins");
         let unique = Uniqueness::while_unfinished();
-        let enqueued = jobs::enqueue_unique(&tx, DEFAULT_TENANT, new_job(Some(key)), &unique).await.expect("enqueues");
+        let enqueued = queue::enqueue_unique(&tx, DEFAULT_TENANT, new_job(Some(key)), &unique).await.expect("enqueues");
         tx.commit().await.expect("commits");
         enqueued
     };
@@ -107,7 +107,7 @@ async fn a_unique_key_admits_one_unfinished_job() {
     let first = take_one(store).await.expect("a job");
     assert_eq!(enqueue("a").await, Enqueued::Existing(a), "it runs");
     let tx = store.begin().await.expect("begins");
-    jobs::succeed(&tx, &first).await.expect("ends");
+    queue::succeed(&tx, &first).await.expect("ends");
     tx.commit().await.expect("commits");
     let Enqueued::New(next) = enqueue("a").await else { panic!("it has ended") };
     assert_eq!(enqueue("a").await, Enqueued::Existing(next));
@@ -121,7 +121,7 @@ async fn a_key_is_held_over_the_states_and_the_time_that_the_caller_chooses() {
     let store = &app.app.store;
     let enqueue = async |unique: &Uniqueness| {
         let tx = store.begin().await.expect("begins");
-        let enqueued = jobs::enqueue_unique(&tx, DEFAULT_TENANT, new_job(Some("a")), unique).await.expect("enqueues");
+        let enqueued = queue::enqueue_unique(&tx, DEFAULT_TENANT, new_job(Some("a")), unique).await.expect("enqueues");
         tx.commit().await.expect("commits");
         enqueued
     };

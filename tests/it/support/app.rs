@@ -6,13 +6,11 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use models::{Embedder, Embedders};
 use settings::{Config, Machine, Sources};
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 use vectorforge::app::App;
-use vectorforge::http::{self, ServerState};
-use vectorforge::queue::{Handlers, Settler};
+use vectorforge::http::ServerState;
+use vectorforge::process::{Instance, Parts, Role};
+use vectorforge::queue::{Kinds, Settler, WorkerSettings};
 use vectorforge::store::Store;
-use vectorforge::store::listen::Signals;
-use vectorforge::tasks::Tasks;
 
 use super::database::TestDatabase;
 use super::embedder::WordEmbedder;
@@ -28,8 +26,7 @@ pub struct TestApp {
     pub address: String,
     /// Keeps connections open between requests.
     pub client: reqwest::Client,
-    stop: CancellationToken,
-    tasks: Tasks,
+    instance: Instance,
     /// Last, so that it is dropped last.
     pub database: Arc<TestDatabase>,
 }
@@ -40,11 +37,11 @@ pub struct TestAppBuilder {
     embedders: Vec<Arc<dyn Embedder>>,
     database: Option<Arc<TestDatabase>>,
     workers: bool,
-    kinds: Kinds,
+    further_kinds: FurtherKinds,
 }
 
 /// Adds kinds of jobs to the house's own.
-type Kinds = Box<dyn FnOnce(Handlers, &Store) -> Handlers>;
+type FurtherKinds = Box<dyn FnOnce(Kinds, &Store) -> Kinds>;
 
 impl TestApp {
     /// With workers and the test embedder.
@@ -59,21 +56,31 @@ impl TestApp {
             embedders: Vec::new(),
             database: None,
             workers: true,
-            kinds: Box::new(|own, _| own),
+            further_kinds: Box::new(|own, _| own),
         }
     }
 
     /// Stops it as SIGTERM does: jobs get the grace, then their leases are given back. Gives its database.
-    pub async fn shut_down(mut self) -> Arc<TestDatabase> {
-        self.stop.cancel();
-        std::mem::take(&mut self.tasks).stop().await;
+    pub async fn shut_down(self) -> Arc<TestDatabase> {
+        self.instance.stop().await;
         self.app.store.close().await;
-        self.database.clone()
+        self.database
     }
 
     /// Waits for the first background task to end: then the process ends too, with this cause.
     pub async fn first_end(mut self) -> String {
-        format!("{:#}", self.tasks.first_end().await)
+        format!("{:#}", self.instance.first_end().await)
+    }
+
+    /// The kinds of jobs that it knows.
+    pub fn kinds(&self) -> &Kinds {
+        &self.instance.kinds
+    }
+
+    /// What settles its jobs.
+    pub fn settler(&self) -> Settler {
+        let settings = WorkerSettings::of(&self.app.config);
+        Settler { store: self.app.store.clone(), kinds: self.kinds().clone(), settings }
     }
 
     /// Waits until no job is unfinished.
@@ -115,8 +122,8 @@ impl TestAppBuilder {
     }
 
     /// With further kinds of jobs.
-    pub fn kinds(mut self, kinds: impl FnOnce(Handlers, &Store) -> Handlers + 'static) -> Self {
-        self.kinds = Box::new(kinds);
+    pub fn kinds(mut self, further: impl FnOnce(Kinds, &Store) -> Kinds + 'static) -> Self {
+        self.further_kinds = Box::new(further);
         self
     }
 
@@ -135,20 +142,20 @@ impl TestAppBuilder {
         if embedders.models().is_empty() {
             embedders = embedders.with(Arc::new(WordEmbedder::default()));
         }
-        let app = Arc::new(App { config, store, signals: Signals::default(), embedders });
-        let (stop, mut tasks) = (CancellationToken::new(), Tasks::default());
-        tasks.spawn("bell", app.store.bell().clone().keep_ringing(app.store.clone()));
-        tasks.spawn("signals", app.signals.clone().listen(app.store.clone()));
-        if self.workers {
-            let settler = Settler { handlers: (self.kinds)(app.handlers(), &app.store), ..app.settler() };
-            app.spawn_workers_of(settler, &mut tasks, &stop);
-        }
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("an address").to_string();
-        let metrics = PrometheusBuilder::new().build_recorder().handle();
-        let server = ServerState::new(app.clone(), metrics, stop.clone());
-        tasks.spawn_draining("http", http::serve(listener, server.clone(), server.clone().router()));
-        TestApp { app, server, address, client: client(), stop, tasks, database }
+        let further = self.further_kinds;
+        let parts = Parts {
+            config,
+            store,
+            embedders,
+            kinds: Box::new(|app| further(vectorforge::kinds::all(app), &app.store)),
+            works: self.workers,
+            recorder: PrometheusBuilder::new().build_recorder().handle(),
+            listener: TcpListener::bind("127.0.0.1:0").await.expect("a free port"),
+            role: Role::Api,
+        };
+        let instance = Instance::start(parts).expect("an address");
+        let (app, server, address) = (instance.app.clone(), instance.server.clone(), instance.address.to_string());
+        TestApp { app, server, address, client: client(), instance, database }
     }
 }
 
@@ -185,10 +192,4 @@ pub fn settings(overrides: Vec<(String, String)>) -> Config {
     let machine = Machine { cores: 2, root: false, home: None, xdg_data_home: None };
     let sources = Sources { overrides, ..Sources::default() };
     Config::load(&sources, &machine).expect("the test's settings are valid")
-}
-
-impl Drop for TestApp {
-    fn drop(&mut self) {
-        self.stop.cancel();
-    }
 }

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use serde_json::{Value as Json, json};
 use vectorforge::error::{Error, Result};
-use vectorforge::queue::{ActiveJob, Handler, Handlers, Step, StepEnd};
-use vectorforge::store::{Doing, Store, jobs};
+use vectorforge::queue::{self, ActiveJob, Handler, INGEST, JobKind, Kinds, Step, StepEnd, steps};
+use vectorforge::store::{Doing, Store};
 
 /// The table that [`Ledger`] writes to.
 pub const LEDGER: &str = "CREATE TABLE test_ledger (job_id uuid NOT NULL, step text NOT NULL, lease integer NOT NULL)";
@@ -24,14 +24,18 @@ pub const POISON: &str = "test_poison";
 /// Kills its process at its first lease.
 pub const CRASH: &str = "test_crash";
 
-/// The house's handlers with those of this room.
-pub fn with_all(handlers: Handlers, store: &Store) -> Handlers {
-    handlers
-        .with(NOOP, Noop)
-        .with(LEDGER_KIND, Ledger::new(store))
-        .with(FLAKY, Flaky)
-        .with(POISON, Poison)
-        .with(CRASH, Crash)
+/// The house's kinds with those of this room.
+pub fn with_all(own: Kinds, store: &Store) -> Kinds {
+    own.with(kind(NOOP), Noop)
+        .with(kind(LEDGER_KIND), Ledger::new(store))
+        .with(kind(FLAKY), Flaky)
+        .with(kind(POISON), Poison)
+        .with(kind(CRASH), Crash)
+}
+
+/// A kind of jobs in the queue of those that ingest.
+pub const fn kind(name: &'static str) -> JobKind {
+    JobKind::new(name, INGEST, 1)
 }
 
 struct Noop;
@@ -103,9 +107,9 @@ impl Handler for Ledger {
         let line = Statement::from_sql_and_values(DbBackend::Postgres, line, values);
         tx.execute_raw(line).await.doing("write the line")?;
         let is_last = step == "second";
-        jobs::finish_step(&tx, row, step, json!({ "lease": row.leases }), (!is_last).then_some("second")).await?;
+        steps::finish_step(&tx, row, step, json!({ "lease": row.leases }), (!is_last).then_some("second")).await?;
         if is_last {
-            jobs::succeed(&tx, row).await?;
+            queue::succeed(&tx, row).await?;
         }
         tx.commit().await.doing("end the step")?;
         Ok(if is_last { StepEnd::JobEnded } else { StepEnd::Stored })

@@ -5,7 +5,7 @@ use async_graphql::{Description, Enum, ID, Object};
 use crate::graphql::types::date_time::DateTime;
 use crate::graphql::types::document::Failure;
 use crate::id::Kind;
-use crate::store::jobs::AttemptRow;
+use crate::queue::history::AttemptRow;
 
 /// One time that a worker took a job, from its start to its end.
 #[derive(Description)]

@@ -13,7 +13,7 @@ use crate::graphql::page::{List, Place};
 use crate::graphql::types::date_time::DateTime;
 use crate::graphql::types::document::Failure;
 use crate::id::Kind;
-use crate::store::jobs::EventRow;
+use crate::queue::history::EventRow;
 
 /// One thing that happened to a job, with the state it led to. A job's events come in order, each once.
 #[derive(Description)]

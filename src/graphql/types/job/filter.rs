@@ -12,7 +12,7 @@ use crate::graphql::fault::{self, OrFault};
 use crate::graphql::types::date_time::DateTime;
 use crate::graphql::types::queue;
 use crate::id::Kind;
-use crate::store::jobs::{self, JobFilter};
+use crate::queue::jobs::{self, JobFilter};
 
 /// Which jobs: those for which every condition that is given holds. None given: all.
 #[derive(InputObject, Default)]

@@ -111,7 +111,7 @@ impl Job {
 
     /// The step at which it is, or failed; null where its kind is not known.
     async fn stage(&self, ctx: &Context<'_>) -> Option<String> {
-        let first = || Some(ctx.app().handlers().get(&self.0.kind)?.steps().first()?.name.to_owned());
+        let first = || Some(ctx.kinds().steps(&self.0.kind).first()?.name.to_owned());
         self.0.stage.clone().or_else(first)
     }
 
@@ -119,8 +119,7 @@ impl Job {
     #[graphql(complexity = "4 * child_complexity + 1")]
     async fn steps(&self, ctx: &Context<'_>) -> Result<Vec<JobStep>> {
         let rows = ctx.loader().load_one(StepsOf(self.0.id)).await.or_fault()?.unwrap_or_default();
-        let known = ctx.app().handlers().get(&self.0.kind).map(|handler| handler.steps()).unwrap_or_default();
-        Ok(step::merged(&self.0, &known, rows))
+        Ok(step::merged(&self.0, ctx.kinds().steps(&self.0.kind), rows))
     }
 
     /// What a job of the kind `ingest_source` took in, and what it could not; null for other kinds, and before an attempt
@@ -251,6 +250,7 @@ impl JobProgress {
 
 /// Where a job stands. `SUCCEEDED`, `CANCELLED` and `DEAD` are terminal.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "StoredState")]
 pub enum JobState {
     /// Waits for its time.
     Scheduled,
@@ -266,32 +266,4 @@ pub enum JobState {
     Cancelled,
     /// Failed for good.
     Dead,
-}
-
-impl From<StoredState> for JobState {
-    fn from(state: StoredState) -> Self {
-        match state {
-            StoredState::Scheduled => Self::Scheduled,
-            StoredState::Pending => Self::Pending,
-            StoredState::Running => Self::Running,
-            StoredState::Retrying => Self::Retrying,
-            StoredState::Succeeded => Self::Succeeded,
-            StoredState::Cancelled => Self::Cancelled,
-            StoredState::Dead => Self::Dead,
-        }
-    }
-}
-
-impl From<JobState> for StoredState {
-    fn from(state: JobState) -> Self {
-        match state {
-            JobState::Scheduled => Self::Scheduled,
-            JobState::Pending => Self::Pending,
-            JobState::Running => Self::Running,
-            JobState::Retrying => Self::Retrying,
-            JobState::Succeeded => Self::Succeeded,
-            JobState::Cancelled => Self::Cancelled,
-            JobState::Dead => Self::Dead,
-        }
-    }
 }

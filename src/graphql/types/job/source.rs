@@ -10,8 +10,8 @@ use crate::graphql::types::collection::page_cost;
 use crate::graphql::types::run::Run;
 use crate::id::Kind;
 use crate::ingest::pull::{self, FAILURES_TOLD, Outcome, Report};
+use crate::queue::steps::StepRow;
 use crate::store::entity::job::Model;
-use crate::store::jobs::StepRow;
 
 /// What a job of the kind `ingest_source` came to; while it is tried again, what its last attempt did.
 #[derive(Description)]
@@ -20,7 +20,7 @@ pub struct SourceReport(Report);
 impl SourceReport {
     /// The report of a job that has one, from what is stored of its steps.
     pub fn of(job: &Model, steps: &[StepRow]) -> Option<Self> {
-        let step = steps.iter().find(|step| job.kind == pull::KIND && step.name == pull::SUBMIT)?;
+        let step = steps.iter().find(|step| job.kind == pull::KIND.name && step.name == pull::SUBMIT)?;
         Report::of(step.result.as_ref()?).map(Self)
     }
 }
@@ -83,6 +83,7 @@ impl SourceReport {
 
 /// How much of a source was taken in.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "Outcome")]
 pub enum SourceOutcome {
     /// All that there was.
     Complete,
@@ -90,16 +91,6 @@ pub enum SourceOutcome {
     Partial,
     /// Nothing: the job is `DEAD`, or is tried again.
     Failed,
-}
-
-impl From<Outcome> for SourceOutcome {
-    fn from(outcome: Outcome) -> Self {
-        match outcome {
-            Outcome::Complete => Self::Complete,
-            Outcome::Partial => Self::Partial,
-            Outcome::Failed => Self::Failed,
-        }
-    }
 }
 
 /// Something of a source that could not be taken in.

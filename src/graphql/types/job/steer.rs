@@ -57,8 +57,8 @@ impl JobSelectionInput {
             Self::Ids(ids) => Selection::Ids(filter::ids("input.selection.ids", ids, limit)?),
             Self::Filter(filter) => Selection::Filter(Box::new(filter.checked(ctx, "input.selection.filter").await?)),
         };
-        let (handlers, limit) = (app.handlers(), u64::try_from(limit).unwrap_or(u64::MAX));
-        let steered = steer::steer(&app.store, &handlers, ctx.tenant(), selection, steering, limit).await?;
+        let limit = u64::try_from(limit).unwrap_or(u64::MAX);
+        let steered = steer::steer(&app.store, ctx.kinds(), ctx.tenant(), selection, steering, limit).await?;
         Ok(steered.into())
     }
 }
@@ -122,6 +122,7 @@ fn sentence(reason: LeftReason) -> &'static str {
 
 /// Why a job was left as it was.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "LeftReason")]
 pub enum JobLeftReason {
     /// There is no such job.
     NotFound,
@@ -137,18 +138,4 @@ pub enum JobLeftReason {
     Superseded,
     /// It is so already.
     Unchanged,
-}
-
-impl From<LeftReason> for JobLeftReason {
-    fn from(reason: LeftReason) -> Self {
-        match reason {
-            LeftReason::NotFound => Self::NotFound,
-            LeftReason::Finished => Self::Finished,
-            LeftReason::Running => Self::Running,
-            LeftReason::Waiting => Self::Waiting,
-            LeftReason::Scheduled => Self::Scheduled,
-            LeftReason::Superseded => Self::Superseded,
-            LeftReason::Unchanged => Self::Unchanged,
-        }
-    }
 }

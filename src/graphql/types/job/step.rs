@@ -6,8 +6,8 @@ use serde_json::Value as Json;
 use crate::graphql::types::date_time::DateTime;
 use crate::graphql::types::document::Failure;
 use crate::queue::Step;
+use crate::queue::steps::StepRow;
 use crate::store::entity::job::{JobState, Model};
-use crate::store::jobs::StepRow;
 
 /// One step of a job.
 #[derive(SimpleObject, Debug)]

@@ -32,6 +32,7 @@ impl From<Wait> for JobWait {
 
 /// Why a job waits.
 #[derive(Enum, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "WaitReason")]
 pub enum JobWaitReason {
     /// Others come first.
     Queued,
@@ -47,18 +48,4 @@ pub enum JobWaitReason {
     CircuitOpen,
     /// No worker process for its queue was seen of late.
     NoWorkers,
-}
-
-impl From<WaitReason> for JobWaitReason {
-    fn from(reason: WaitReason) -> Self {
-        match reason {
-            WaitReason::Queued => Self::Queued,
-            WaitReason::Scheduled => Self::Scheduled,
-            WaitReason::Backoff => Self::Backoff,
-            WaitReason::QueuePaused => Self::QueuePaused,
-            WaitReason::Limited => Self::Limited,
-            WaitReason::CircuitOpen => Self::CircuitOpen,
-            WaitReason::NoWorkers => Self::NoWorkers,
-        }
-    }
 }

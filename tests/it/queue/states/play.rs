@@ -6,11 +6,11 @@ use std::time::Duration;
 use chrono::{TimeDelta, Utc};
 use serde_json::json;
 use uuid::Uuid;
+use vectorforge::backoff::Backoff;
 use vectorforge::error::{Code, Error, Result};
 use vectorforge::queue::steer::{Selection, Steering, steer};
-use vectorforge::queue::{Backoff, Handlers, Settler, WorkerSettings, sweep};
+use vectorforge::queue::{self, Claim, Failed, Kinds, NewJob, Settler, WorkerSettings, sweep};
 use vectorforge::store::entity::job::{JobState, Model as Row};
-use vectorforge::store::jobs::{self, Claim, Failed, NewJob};
 use vectorforge::store::{DEFAULT_TENANT, Transaction};
 
 use super::calls::{Call, HOLDERS, JOBS};
@@ -25,8 +25,8 @@ pub async fn play(app: &TestApp, transitions: &BTreeSet<(String, String)>, calls
     app.database.execute("DELETE FROM jobs").await;
     assert_eq!(app.database.number("SELECT count(*) FROM job_events").await, 0, "they go with their jobs");
     let backoff = Backoff { base: Duration::ZERO, max: Duration::ZERO };
-    let settings = WorkerSettings { backoff, ..app.app.worker_settings() };
-    let settler = Settler { store: app.app.store.clone(), handlers: Handlers::default(), settings };
+    let settings = WorkerSettings { backoff, ..WorkerSettings::of(&app.app.config) };
+    let settler = Settler { store: app.app.store.clone(), kinds: Kinds::default(), settings };
     let holders = (0..HOLDERS).map(|_| Uuid::now_v7()).collect();
     let mut table = Table { app, settler, holders, jobs: Vec::new(), leases: Vec::new() };
     for call in calls {
@@ -51,14 +51,14 @@ impl Table<'_> {
             Call::Enqueue { .. } if self.jobs.len() == JOBS => {}
             Call::Enqueue { is_later } => self.enqueue(is_later).await,
             Call::Promote => {
-                while jobs::promote_due(&self.settler.store).await.expect("promotes") > 0 {}
+                while queue::promote_due(&self.settler.store).await.expect("promotes") > 0 {}
                 self.jobs.iter_mut().for_each(Job::promote);
             }
             Call::Lease { holder, limit } => self.lease(self.holders[holder], limit).await,
             Call::Renew { holder } => self.renew(self.holders[holder]).await,
             Call::GiveBack { holder } => {
                 let holder = self.holders[holder];
-                let given = jobs::give_back(self.settler.store.db(), holder).await.expect("gives back");
+                let given = queue::give_back(self.settler.store.db(), holder).await.expect("gives back");
                 let held = self.held(holder);
                 assert_eq!(given, held.len() as u64);
                 held.into_iter().for_each(Job::give_back);
@@ -68,7 +68,7 @@ impl Table<'_> {
                 let sql =
                     format!("UPDATE jobs SET lease_until = now() - interval '1 s' WHERE lease_holder = '{holder}'");
                 self.app.database.execute(&sql).await;
-                let found = sweep(&self.settler, LEASE).await.expect("sweeps");
+                let found = sweep(&self.settler).await.expect("sweeps");
                 let held = self.held(holder);
                 assert_eq!(found, held.len());
                 held.into_iter().for_each(|job| job.fail("WORKER_LOST", true));
@@ -100,13 +100,13 @@ impl Table<'_> {
         let new = NewJob { run_at, ..NewJob::new("ingest", "test", (1, json!({})), MAX_ATTEMPTS, now) };
         self.jobs.push(Job::new(new.id, is_later, MAX_ATTEMPTS.cast_signed()));
         let tx = self.settler.store.begin().await.expect("begins");
-        jobs::enqueue(&tx, DEFAULT_TENANT, vec![new]).await.expect("enqueues");
+        queue::enqueue(&tx, DEFAULT_TENANT, vec![new]).await.expect("enqueues");
         tx.commit().await.expect("commits");
     }
 
     async fn lease(&mut self, holder: Uuid, limit: usize) {
         let claim = Claim { queue: "ingest", holder, lease: LEASE, limit, after_tenant: Uuid::nil() };
-        let taken = jobs::lease(self.settler.store.db(), claim).await.expect("takes");
+        let taken = queue::lease(self.settler.store.db(), claim).await.expect("takes");
         let waiting = |job: &&Job| job.state == JobState::Pending;
         let highest = self.jobs.iter().filter(waiting).map(|job| job.priority).max();
         let ready = self.jobs.iter().filter(waiting).filter(|job| Some(job.priority) == highest).count();
@@ -122,7 +122,7 @@ impl Table<'_> {
 
     async fn renew(&mut self, holder: Uuid) {
         let asked = self.jobs.iter().map(|job| job.id).collect();
-        let mut kept = jobs::renew(self.settler.store.db(), holder, LEASE, asked).await.expect("renews");
+        let mut kept = queue::renew(self.settler.store.db(), holder, LEASE, asked).await.expect("renews");
         let mut held: Vec<_> = self.held(holder).into_iter().filter_map(|job| Some((job.id, job.token?))).collect();
         kept.sort_unstable();
         held.sort_unstable();
@@ -146,7 +146,7 @@ impl Table<'_> {
             }
         };
         let selection = Selection::Ids(vec![job.id]);
-        let steered = steer(&self.settler.store, &self.settler.handlers, DEFAULT_TENANT, selection, steering, 1).await;
+        let steered = steer(&self.settler.store, &self.settler.kinds, DEFAULT_TENANT, selection, steering, 1).await;
         let steered = steered.expect("steers");
         assert_eq!(steered.left.first().map(|left| left.reason), left, "{call:?}");
         assert_eq!(steered.changed.len(), usize::from(left.is_none()), "{call:?}");
@@ -165,7 +165,7 @@ impl Table<'_> {
             }
             Call::Succeed { is_batched: true, .. } => {
                 let ended = [(lease.id, lease.lease_token, lease.queue.clone())];
-                jobs::succeed_all(&self.settler.store, &ended).await
+                queue::succeed_all(&self.settler.store, &ended).await
             }
             _ => self.write_in_transaction(call, &lease).await,
         };
@@ -195,14 +195,16 @@ impl Table<'_> {
     async fn write_in_transaction(&self, call: &Call, lease: &Row) -> Result<()> {
         let tx: Transaction = self.settler.store.begin().await?;
         match *call {
-            Call::SetProgress { done, .. } => jobs::set_progress(&tx, lease, done, 5, "chunks").await?,
-            Call::FinishStep { name, .. } => jobs::finish_step(&tx, lease, name, json!(1), Some("second")).await?,
+            Call::SetProgress { done, .. } => queue::set_progress(&tx, lease, done, 5, "chunks").await?,
+            Call::FinishStep { name, .. } => {
+                queue::steps::finish_step(&tx, lease, name, json!(1), Some("second")).await?
+            }
             Call::WaitForProvider { is_over, .. } => {
                 let until = Utc::now() + TimeDelta::hours(if is_over { -1 } else { 1 });
                 let failed = Failed { code: "RATE_LIMITED", message: "slow down", stage: None };
-                jobs::postpone(&tx, lease, until, failed).await?;
+                queue::postpone(&tx, lease, until, failed).await?;
             }
-            _ => jobs::succeed(&tx, lease).await?,
+            _ => queue::succeed(&tx, lease).await?,
         }
         tx.commit().await.map_err(|error| Error::internal("commit", error))
     }
@@ -210,8 +212,8 @@ impl Table<'_> {
     /// Every row is what the model says.
     async fn compare(&self, call: &Call) {
         let (db, ids) = (self.settler.store.db(), self.jobs.iter().map(|job| job.id).collect::<Vec<_>>());
-        let rows = jobs::by_ids(db, DEFAULT_TENANT, &ids).await.expect("reads");
-        let mut steps = jobs::steps_of(db, &ids).await.expect("reads");
+        let rows = queue::jobs::by_ids(db, DEFAULT_TENANT, &ids).await.expect("reads");
+        let mut steps = queue::steps::steps_of(db, &ids).await.expect("reads");
         for job in &self.jobs {
             let steps = steps.remove(&job.id).unwrap_or_default().into_iter().map(|step| step.name).collect();
             let found = Job::of(&rows[&job.id], steps, job.is_due);

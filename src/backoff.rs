@@ -1,5 +1,4 @@
-//! How long a failed job waits: exponential backoff with full jitter, so that jobs that failed together do not come
-//! back together.
+//! How long to wait before another attempt: exponential backoff.
 
 use std::time::Duration;
 
@@ -13,12 +12,16 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// The wait after failed attempt number `attempt` (from 1): between half and the whole of
-    /// `min(max, base * 2^(attempt - 1))`. `chance` is in 0..1.
-    pub fn wait(self, attempt: u32, chance: f64) -> Duration {
+    /// The longest wait after failed attempt number `attempt` (from 1): `min(max, base * 2^(attempt - 1))`.
+    pub fn ceiling(self, attempt: u32) -> Duration {
         let doublings = attempt.saturating_sub(1).min(31);
-        let ceiling = self.base.saturating_mul(1 << doublings).min(self.max);
-        ceiling.mul_f64(0.5 + 0.5 * chance.clamp(0.0, 1.0))
+        self.base.saturating_mul(1 << doublings).min(self.max)
+    }
+
+    /// A wait between half and the whole of the longest, so that what failed together does not come back together.
+    /// `chance` is in 0..1.
+    pub fn wait(self, attempt: u32, chance: f64) -> Duration {
+        self.ceiling(attempt).mul_f64(0.5 + 0.5 * chance.clamp(0.0, 1.0))
     }
 }
 

@@ -4,17 +4,15 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-use sea_orm::{
-    ActiveEnum, ActiveValue::Set, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, Statement,
-    prelude::DateTimeUtc,
-};
+use sea_orm::{ActiveEnum, ActiveValue::Set, DbBackend, EntityTrait, FromQueryResult, Statement, prelude::DateTimeUtc};
 use serde_json::Value as Json;
 use uuid::Uuid;
 
+use super::turn::last_turn;
 use crate::error::Result;
 use crate::store::entity::job::{ActiveModel, Entity, JobState, Model};
 use crate::store::listen::{DUE, JOB_EVENTS_CHANNEL, JOBS_CHANNEL};
-use crate::store::{Doing, TenantId, Transaction, execute};
+use crate::store::{Doing, TenantId, Transaction, execute, millis};
 
 /// A job to be enqueued.
 #[derive(Debug, Clone)]
@@ -145,29 +143,6 @@ fn row(tenant: TenantId, job: NewJob, flow: i64, turn: i64) -> ActiveModel {
     }
 }
 
-/// The turn after which a flow's next job comes: its own last waiting one, or the turn that its tenant is at. This is
-/// start-time fair queueing (Goyal, Vin, Cheng, SIGCOMM 1996) with jobs of equal length.
-pub(super) async fn last_turn(
-    db: &impl ConnectionTrait,
-    queue: &str,
-    tenant: TenantId,
-    flow: i64,
-    priority: i16,
-) -> Result<i64> {
-    let question = Statement::from_sql_and_values(
-        DbBackend::Postgres,
-        "SELECT coalesce(
-             (SELECT turn FROM jobs WHERE state = 'PENDING' AND queue = $1 AND tenant_id = $2 AND flow = $3
-                  AND priority = $4 ORDER BY turn DESC, id DESC LIMIT 1),
-             (SELECT turn - 1 FROM jobs WHERE state = 'PENDING' AND queue = $1 AND priority = $4 AND tenant_id = $2
-                  ORDER BY turn, id LIMIT 1),
-             0)",
-        [queue.into(), tenant.into(), flow.into(), priority.into()],
-    );
-    let row = db.query_one_raw(question).await.doing("find the job's turn")?;
-    row.map_or(Ok(0), |row| row.try_get_by_index(0)).doing("find the job's turn")
-}
-
 /// When a job of the same key stands in the way of another one.
 #[derive(Debug, Clone)]
 pub struct Uniqueness {
@@ -216,7 +191,7 @@ async fn holder_of(tx: &Transaction, tenant: TenantId, key: &str, unique: &Uniqu
         "SELECT * FROM jobs WHERE unique_key = $1 AND tenant_id = $2 AND state = ANY($3)
              AND ($4::bigint IS NULL OR created_at > now() - $4 * interval '1 ms')
          ORDER BY id DESC LIMIT 1",
-        [key.into(), tenant.into(), states.into(), unique.period.map(super::millis).into()],
+        [key.into(), tenant.into(), states.into(), unique.period.map(millis).into()],
     );
     Model::find_by_statement(question).one(tx).await.doing("look for the job's key")
 }

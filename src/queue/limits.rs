@@ -6,8 +6,11 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{Doing, TenantId, Transaction, execute};
+use super::NAMES;
+use super::admit;
 use crate::error::Result;
+use crate::store::listen::JOBS_CHANNEL;
+use crate::store::{Doing, Store, TenantId, Transaction, execute};
 
 /// What a limit is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
@@ -40,6 +43,19 @@ pub struct Limit {
     pub refilled_at: DateTimeUtc,
 }
 
+impl Limit {
+    /// A limit with a full bucket.
+    pub fn new(
+        scope: LimitScope,
+        key: String,
+        concurrency: Option<i32>,
+        per_minute: Option<f64>,
+        at: DateTimeUtc,
+    ) -> Self {
+        Self { scope, key, concurrency, per_minute, tokens: admit::full(per_minute), refilled_at: at }
+    }
+}
+
 /// Every limit, by scope and key.
 pub async fn all(db: &impl ConnectionTrait) -> Result<Vec<Limit>> {
     let question = Statement::from_string(DbBackend::Postgres, "SELECT * FROM job_limits ORDER BY scope, key");
@@ -61,8 +77,8 @@ pub async fn lock_takers(tx: &Transaction) -> Result<()> {
     Ok(())
 }
 
-/// Sets a limit, with a full bucket.
-pub async fn set(db: &impl ConnectionTrait, limit: &Limit) -> Result<()> {
+/// Sets a limit in place of one of the same scope and key.
+pub async fn set(store: &Store, limit: &Limit) -> Result<()> {
     let sql = "INSERT INTO job_limits (scope, key, concurrency, per_minute, tokens, refilled_at)
         VALUES ($1, $2, $3, $4, $5, $6)
         ON CONFLICT (scope, key) DO UPDATE SET concurrency = $3, per_minute = $4, tokens = $5, refilled_at = $6";
@@ -74,14 +90,25 @@ pub async fn set(db: &impl ConnectionTrait, limit: &Limit) -> Result<()> {
         limit.tokens.into(),
         limit.refilled_at.into(),
     ];
-    execute(db, "set the limit", sql, values).await?;
-    Ok(())
+    let tx = store.begin().await?;
+    execute(&tx, "set the limit", sql, values).await?;
+    wake(&tx);
+    tx.commit().await.doing("set the limit")
 }
 
-/// Removes a limit. False where there was none.
-pub async fn remove(db: &impl ConnectionTrait, scope: LimitScope, key: &str) -> Result<bool> {
+/// Removes a limit; jobs that it held start at once. False where there was none.
+pub async fn remove(store: &Store, scope: LimitScope, key: &str) -> Result<bool> {
     let sql = "DELETE FROM job_limits WHERE scope = $1 AND key = $2";
-    Ok(execute(db, "remove the limit", sql, [scope.to_value().into(), key.into()]).await? > 0)
+    let tx = store.begin().await?;
+    let removed = execute(&tx, "remove the limit", sql, [scope.to_value().into(), key.into()]).await?;
+    wake(&tx);
+    tx.commit().await.doing("remove the limit")?;
+    Ok(removed > 0)
+}
+
+/// A limit may hold jobs of any queue.
+fn wake(tx: &Transaction) {
+    NAMES.iter().for_each(|queue| tx.ring(JOBS_CHANNEL, *queue));
 }
 
 /// Writes what is left in the buckets.

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use sea_orm::{ActiveEnum, ConnectionTrait, DbBackend, FromQueryResult, Statement, prelude::DateTimeUtc};
 
-use super::entity::job::JobState;
-use super::listen::{JOB_EVENTS_CHANNEL, JOBS_CHANNEL};
-use super::{Doing, Transaction, execute};
 use crate::error::Result;
+use crate::store::entity::job::JobState;
+use crate::store::listen::{JOB_EVENTS_CHANNEL, JOBS_CHANNEL};
+use crate::store::{Doing, Store, execute};
 
 /// What stands in the way of a queue's jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, FromQueryResult)]
@@ -34,16 +34,18 @@ pub async fn obstacles(db: &impl ConnectionTrait, queue: &str) -> Result<Obstacl
 }
 
 /// Stops the queue from starting jobs, or lets it go on. Running jobs run on. False where it was so already.
-pub async fn set_paused(tx: &Transaction, queue: &str, is_paused: bool) -> Result<bool> {
+pub async fn set_paused(store: &Store, queue: &str, is_paused: bool) -> Result<bool> {
     let sql = "INSERT INTO queues (name, paused_at) VALUES ($1, CASE WHEN $2 THEN now() END)
         ON CONFLICT (name) DO UPDATE SET paused_at = excluded.paused_at
         WHERE (queues.paused_at IS NULL) <> (excluded.paused_at IS NULL)";
     let was_known = "SELECT FROM queues WHERE name = $1";
     let question = Statement::from_sql_and_values(DbBackend::Postgres, was_known, [queue.into()]);
+    let tx = store.begin().await?;
     let is_new = tx.query_one_raw(question).await.doing("look for the queue")?.is_none();
-    let changed = execute(tx, "pause or resume the queue", sql, [queue.into(), is_paused.into()]).await?;
+    let changed = execute(&tx, "pause or resume the queue", sql, [queue.into(), is_paused.into()]).await?;
     tx.ring(JOBS_CHANNEL, queue);
     tx.ring(JOB_EVENTS_CHANNEL, queue);
+    tx.commit().await.doing("pause or resume the queue")?;
     Ok(changed > 0 && (is_paused || !is_new))
 }
 

@@ -6,7 +6,7 @@ use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement, prelude::D
 use serde_json::Value as Json;
 use uuid::Uuid;
 
-use super::settle::{change, confirm};
+use super::fence::{change, confirm};
 use crate::error::Result;
 use crate::store::entity::job::Model;
 use crate::store::listen::JOB_EVENTS_CHANNEL;

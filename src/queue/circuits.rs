@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement, prelude::DateTimeUtc};
 
-use super::jobs::millis;
-use super::{Doing, Transaction, execute};
 use crate::error::Result;
+use crate::store::{Doing, Transaction, execute, millis};
 
 /// When a circuit opens, and for how long.
 #[derive(Debug, Clone, Copy)]

@@ -6,9 +6,8 @@ use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement, prelude::D
 use serde_json::Value as Json;
 use uuid::Uuid;
 
-use super::jobs::millis;
-use super::{Doing, execute};
 use crate::error::Result;
+use crate::store::{Doing, execute, millis};
 
 /// What a process tells of itself.
 #[derive(Debug, Clone)]
