@@ -9,7 +9,6 @@ use reqwest::{Client, ClientBuilder};
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A client to be, with TLS by ring. Redirects and proxies are as the library has them.
-#[must_use]
 pub fn builder() -> ClientBuilder {
     // Refused where the process has a provider already; that one serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();

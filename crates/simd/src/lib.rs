@@ -50,7 +50,7 @@ pub trait Kernel {
 /// The vector operations that kernels are written in. Numbers are 32 bits wide; comparisons and rounding are those of
 /// IEEE 754, and a product with a sum may be rounded once or twice.
 pub trait Simd: Copy {
-    /// Numbers per vector; a divisor of [`WIDEST`].
+    /// Numbers per vector; a divisor of `WIDEST`.
     const LANES: usize;
     /// Rows of a tile: as many as keep all sums in registers.
     const TILE_ROWS: usize;
