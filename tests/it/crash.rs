@@ -21,8 +21,13 @@ const SETTINGS: &[(&str, &str)] = &[
     ("embedding.batch_size", "4"),
     ("queue.workers", "4"),
     ("queue.max_attempts", "5"),
+    // Nothing renews a lease after a test has let it run out.
+    ("queue.heartbeat_ms", "1200000"),
     ("search.exact_threshold", "50"),
 ];
+
+/// What becomes of the leases of who is gone, and would otherwise take an hour.
+const LOSE: &str = "UPDATE jobs SET lease_until = now() - interval '1 s' WHERE state = 'RUNNING'";
 
 /// Documents of one to a dozen chunks, no two texts alike. Every third has characters of several bytes.
 fn documents() -> Json {
@@ -63,6 +68,7 @@ async fn an_ingest_whose_workers_are_killed_again_and_again_ends_as_if_nothing_h
         // Every call but those of documents with fewer chunks embeds a whole batch.
         until("the worker to be in the middle", async || (embedded(&log).len() >= before + calls).then_some(())).await;
         worker.kill();
+        app.database.execute(LOSE).await;
     }
     let unfinished = app.database.number("SELECT count(*) FROM jobs WHERE state <> 'SUCCEEDED'").await;
     assert!(unfinished > 50, "the kills came too late: {unfinished} jobs are left");
@@ -156,6 +162,7 @@ async fn an_index_whose_builder_is_killed_is_built_by_the_next() {
     let unfinished = "SELECT count(*) FROM pg_index WHERE NOT indisvalid";
     until("an index to be begun", async || (app.database.number(unfinished).await == 1).then_some(())).await;
     worker.kill();
+    app.database.execute(LOSE).await;
     let _worker = WorkerProcess { settings: SETTINGS, ..WorkerProcess::default() }.start(&app);
     let second = "SELECT count(*) FROM jobs WHERE kind = 'build_index' AND state = 'RUNNING' AND attempts = 2";
     until("another to take it up", async || (app.database.number(second).await == 1).then_some(())).await;
@@ -189,6 +196,7 @@ async fn a_deletion_whose_worker_is_killed_is_finished_by_the_next() {
     let half_done = "SELECT count(*) FROM pg_inherits WHERE inhdetachpending";
     until("the vectors to be half detached", async || (app.database.number(half_done).await == 1).then_some(())).await;
     worker.kill();
+    app.database.execute(LOSE).await;
     let _worker = WorkerProcess { settings: SETTINGS, ..WorkerProcess::default() }.start(&app);
     let second = "SELECT count(*) FROM jobs WHERE kind = 'purge_collection' AND state = 'RUNNING' AND attempts = 2";
     until("another to take it up", async || (app.database.number(second).await == 1).then_some(())).await;

@@ -244,7 +244,8 @@ async fn who_falls_out_of_the_ring_reads_from_the_database() {
 #[tokio::test(flavor = "multi_thread")]
 async fn subscriptions_that_hang_leave_connections_to_queries() {
     let builder = TestApp::builder().set("database.pool_size", 4).set("database.pool_overflow", 0);
-    let builder = builder.set("database.acquire_timeout_ms", 1_000);
+    // Far above what a busy machine takes, and the end of a test that would otherwise hang.
+    let builder = builder.set("database.acquire_timeout_ms", 60_000);
     let (app, run) = with_run(builder, 1).await;
     let sockets = followers(&app, 4, 10, TITLED, &json!({ "run": run })).await;
     // Whatever subscriptions ask now hangs: the tail's next page, the past of those who come, the rows below events.

@@ -9,8 +9,8 @@ use vectorforge::store::jobs::{self, Enqueued, NewJob, Uniqueness};
 use vectorforge::store::{DEFAULT_TENANT, Store};
 
 use super::{claim, collection, document, insert_job};
-use crate::support::TestApp;
 use crate::support::worker::WorkerProcess;
+use crate::support::{TestApp, until};
 
 /// No test here may depend on a poll: an hour is longer than any test waits.
 const NEVER_MS: &str = "3600000";
@@ -34,8 +34,13 @@ async fn two_worker_processes_share_three_hundred_jobs_and_do_none_twice() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let logs = [dir.path().join("first"), dir.path().join("second")];
     let settings = &[("embedding.batch_size", "2")];
+    // Neither begins before both are there.
+    app.database.execute("INSERT INTO job_limits (scope, key, concurrency) VALUES ('QUEUE', 'ingest', 0)").await;
     let _workers =
         logs.each_ref().map(|log| WorkerProcess { log: Some(log), settings, ..WorkerProcess::default() }.start(&app));
+    let there = "SELECT count(*) FROM workers";
+    until("both processes", async || (app.database.number(there).await == 2).then_some(())).await;
+    app.database.execute("DELETE FROM job_limits").await;
     app.drain().await;
 
     let [first, second] = logs.map(|log| lines(&log));
