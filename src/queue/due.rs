@@ -1,5 +1,7 @@
 //! Jobs that wait for their time: each process looks when the next one is due, and lets it wait for a worker.
 
+#![expect(clippy::disallowed_methods, reason = "a job is due by the clock of its process")]
+
 use std::time::Duration;
 
 use chrono::Utc;

@@ -10,7 +10,7 @@ use crate::support::gql::id;
 use crate::support::worker::WorkerProcess;
 use crate::support::{TestApp, until};
 
-const DOCUMENTS: usize = 200;
+const DOCUMENTS: u16 = 200;
 /// Words of a chunk.
 const CHUNK_SIZE: usize = 12;
 const BATCH_SIZE: usize = 4;
@@ -37,7 +37,7 @@ fn documents() -> Json {
         let words: Vec<_> = (0..words).map(|word| format!("{umlaut}d{document}w{word}")).collect();
         words.join(" ")
     };
-    (0..DOCUMENTS).map(|document| json!({ "source": { "text": text(document) } })).collect()
+    (0..usize::from(DOCUMENTS)).map(|document| json!({ "source": { "text": text(document) } })).collect()
 }
 
 async fn collection(app: &TestApp) -> String {
@@ -92,9 +92,9 @@ async fn an_ingest_whose_workers_are_killed_again_and_again_ends_as_if_nothing_h
 async fn every_document_is_indexed_once(app: &TestApp) {
     let indexed = "SELECT count(*) FROM documents WHERE status = 'INDEXED' AND (version, indexed_version) = (1, 1)
         AND error_code IS NULL AND chunk_count = (SELECT count(*) FROM chunks WHERE document_id = documents.id)";
-    assert_eq!(app.database.number(indexed).await, DOCUMENTS as i64);
+    assert_eq!(app.database.number(indexed).await, i64::from(DOCUMENTS));
     let ended = "SELECT count(*) FROM jobs WHERE kind = 'ingest_document' AND state = 'SUCCEEDED'";
-    assert_eq!(app.database.number(ended).await, DOCUMENTS as i64);
+    assert_eq!(app.database.number(ended).await, i64::from(DOCUMENTS));
     let retried = app.database.number("SELECT count(*) FROM jobs WHERE attempts > 1").await;
     assert!(retried > 0, "no job was in flight at a kill");
 }
@@ -141,7 +141,7 @@ fn the_events_tell_it_in_order(events: &[Json]) {
     let of_kind = |kind| events.iter().filter(move |event| event["kind"] == kind);
     assert_eq!(of_kind("RUN_FINISHED").count(), 1);
     let indexed: HashSet<_> = of_kind("DOCUMENT_INDEXED").map(|event| id(&event["document"])).collect();
-    assert_eq!((indexed.len(), of_kind("DOCUMENT_INDEXED").count()), (DOCUMENTS, DOCUMENTS));
+    assert_eq!((indexed.len(), of_kind("DOCUMENT_INDEXED").count()), (DOCUMENTS.into(), DOCUMENTS.into()));
     for count in ["documentsDone", "chunksTotal", "chunksEmbedded"] {
         assert!(events.is_sorted_by_key(|event| event["run"][count].as_i64()), "{count} never goes back");
     }

@@ -110,7 +110,8 @@ async fn everyone_who_follows_a_busy_run_sees_each_event_once_and_in_order() {
     let (early, returned, late) = tokio::join!(early, returning, late);
     let events = app.progress(&run, None).await;
     assert_eq!(events.last().expect("events")["kind"], "RUN_FINISHED");
-    assert_eq!(events.len() as i64, app.database.number("SELECT count(*) FROM run_events").await);
+    let rows = app.database.number("SELECT count(*) FROM run_events").await;
+    assert_eq!(Ok(rows), i64::try_from(events.len()));
     assert!(early.iter().flatten().all(|seen| *seen == events[1..]), "one who was there all the time");
     assert_eq!(returned, events, "one who came back again and again");
     assert!(late.iter().all(|seen| *seen == events), "one who came late");

@@ -1,6 +1,6 @@
 //! Taking jobs, keeping them, and finding those that nobody keeps.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement, prelude::DateTimeUtc};
@@ -212,7 +212,7 @@ pub async fn promote_due(store: &Store) -> Result<usize> {
         [PROMOTED_AT_ONCE.into()],
     );
     let rows = store.db().query_all_raw(statement).await.doing("look for due jobs")?;
-    let mut due: HashMap<String, Vec<Uuid>> = HashMap::new();
+    let mut due: BTreeMap<String, Vec<Uuid>> = BTreeMap::new();
     for row in &rows {
         let queue = row.try_get_by_index(0).doing("look for due jobs")?;
         due.entry(queue).or_default().push(row.try_get_by_index(1).doing("look for due jobs")?);

@@ -1,6 +1,6 @@
 //! What a worker writes under its lease: progress, and how the attempt ended.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DbBackend, Statement, prelude::DateTimeUtc};
@@ -69,7 +69,7 @@ pub async fn succeed_all(store: &Store, ended: &[Ended]) -> Result<()> {
          WHERE jobs.id = ended.id AND jobs.lease_token = ended.lease AND {IS_LEASED}"
     );
     execute(store.db(), "end jobs", sql, [ids.into(), leases.into()]).await?;
-    let mut by_queue: HashMap<&str, Vec<Uuid>> = HashMap::new();
+    let mut by_queue: BTreeMap<&str, Vec<Uuid>> = BTreeMap::new();
     for (id, _, queue) in ended {
         by_queue.entry(queue).or_default().push(*id);
     }

@@ -95,7 +95,7 @@ async fn fill(world: &World, rng: &mut StdRng) -> usize {
     let kinds = JOBS.iter().flat_map(|(kind, count)| std::iter::repeat_n(*kind, *count));
     let job = |kind| {
         let payload = json!({ "pause_ms": rng.random_range(0..PAUSE_MS) });
-        NewJob::new("ingest", kind, (1, payload), world::ATTEMPTS, chrono::Utc::now())
+        NewJob::new("ingest", kind, (1, payload), world::ATTEMPTS, world.app.app.now())
     };
     let jobs: Vec<_> = kinds.map(job).collect();
     let total = documents.len() + jobs.len();

@@ -81,7 +81,7 @@ async fn start(handler: impl Handler) -> (TestApp, Uuid) {
 
 async fn start_with(handler: impl Handler, attempts: u32) -> (TestApp, Uuid) {
     let app = TestApp::builder().kinds(|own: Handlers, _: &Store| own.with(KIND, handler)).start().await;
-    let job = NewJob::new("ingest", KIND, (1, json!({})), attempts, chrono::Utc::now());
+    let job = NewJob::new("ingest", KIND, (1, json!({})), attempts, app.app.now());
     let id = job.id;
     let tx = app.app.store.begin().await.expect("begins");
     enqueue(&tx, DEFAULT_TENANT, vec![job]).await.expect("enqueues");
@@ -221,7 +221,7 @@ async fn a_step_that_commits_with_its_result_is_done_exactly_once() {
     let with = move |own: Handlers, store: &Store| {
         own.with(KIND, Unlucky { ledger: kinds::Ledger::new(store), database, taken: noted })
     };
-    let job = NewJob::new("ingest", KIND, (1, Json::Null), MAX_ATTEMPTS, chrono::Utc::now());
+    let job = NewJob::new("ingest", KIND, (1, Json::Null), MAX_ATTEMPTS, app.app.now());
     let tx = app.app.store.begin().await.expect("begins");
     enqueue(&tx, DEFAULT_TENANT, vec![job]).await.expect("enqueues");
     tx.commit().await.expect("commits");

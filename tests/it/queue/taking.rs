@@ -15,8 +15,8 @@ use crate::support::{TestApp, until};
 /// No test here may depend on a poll: an hour is longer than any test waits.
 const NEVER_MS: &str = "3600000";
 
-fn new_job(unique_key: Option<&str>) -> NewJob {
-    let job = NewJob::new("ingest", "test", (1, json!({})), 3, chrono::Utc::now());
+fn new_job(app: &TestApp, unique_key: Option<&str>) -> NewJob {
+    let job = NewJob::new("ingest", "test", (1, json!({})), 3, app.app.now());
     NewJob { unique_key: unique_key.map(str::to_owned), ..job }
 }
 
@@ -85,11 +85,11 @@ async fn a_job_lives_and_dies_with_the_transaction_of_its_rows() {
 
     for (is_committed, expected) in [(false, 0), (true, 1)] {
         let tx = app.app.store.begin().await.expect("begins");
-        jobs::enqueue(&tx, DEFAULT_TENANT, vec![new_job(None)]).await.expect("enqueues");
+        jobs::enqueue(&tx, DEFAULT_TENANT, vec![new_job(&app, None)]).await.expect("enqueues");
         if is_committed {
-            tx.commit().await.expect("commits")
+            tx.commit().await.expect("commits");
         } else {
-            tx.rollback().await.expect("rolls back")
+            tx.rollback().await.expect("rolls back");
         }
         assert_eq!(app.database.number("SELECT count(*) FROM jobs").await, expected);
     }
@@ -102,7 +102,8 @@ async fn a_unique_key_admits_one_unfinished_job() {
     let enqueue = async |key| {
         let tx = store.begin().await.expect("begins");
         let unique = Uniqueness::while_unfinished();
-        let enqueued = jobs::enqueue_unique(&tx, DEFAULT_TENANT, new_job(Some(key)), &unique).await.expect("enqueues");
+        let enqueued =
+            jobs::enqueue_unique(&tx, DEFAULT_TENANT, new_job(&app, Some(key)), &unique).await.expect("enqueues");
         tx.commit().await.expect("commits");
         enqueued
     };
@@ -126,7 +127,8 @@ async fn a_key_is_held_over_the_states_and_the_time_that_the_caller_chooses() {
     let store = &app.app.store;
     let enqueue = async |unique: &Uniqueness| {
         let tx = store.begin().await.expect("begins");
-        let enqueued = jobs::enqueue_unique(&tx, DEFAULT_TENANT, new_job(Some("a")), unique).await.expect("enqueues");
+        let enqueued =
+            jobs::enqueue_unique(&tx, DEFAULT_TENANT, new_job(&app, Some("a")), unique).await.expect("enqueues");
         tx.commit().await.expect("commits");
         enqueued
     };
