@@ -2,7 +2,8 @@
 # Two images. `full`, the default, brings PostgreSQL and the embedding model along and needs nothing else.
 # `--target slim` has neither: it needs DATABASE_URL, and a model directory or an embedding provider.
 
-FROM rust:1.95-bookworm AS build
+# The compiler of rust-toolchain.toml, so that none is fetched.
+FROM rust:1.95.0-bookworm AS build
 WORKDIR /src
 COPY . .
 # Cargo's downloads and what it built stay in caches of the builder: a change builds only what it touches.

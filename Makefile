@@ -1,13 +1,14 @@
 # `make run` and `make test` do everything on a machine with a Rust toolchain, Python 3 with pip and a C compiler.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test client-test onnx-test chaos format lint aarch64-test sanitizer-test fuzz
+.PHONY: help run test audit client-test onnx-test chaos format lint aarch64-test sanitizer-test fuzz
 
 help:
 	@echo "make run           fetch PostgreSQL and the model, build, serve http://127.0.0.1:8000"
-	@echo "make test          format, lint, every test"
+	@echo "make test          format, lint, documentation, every test"
+	@echo "make audit         what is depended on: licences, duplicates, origins, use; and lints of what the feature onnx adds"
 	@echo "make client-test   what others use against a real server: Node.js and Python clients, a browser (needs Node.js 20)"
-	@echo "make onnx-test     lint and tests of what the feature onnx adds"
+	@echo "make onnx-test     tests of what the feature onnx adds"
 	@echo "make chaos         RUNS times (20): a thousand jobs while workers and PostgreSQL are killed; stops at a failure"
 	@echo "make runtime       only fetch PostgreSQL and the model"
 	@echo "make aarch64-test  the encoder's kernels and models on an emulated aarch64 (Debian on x86-64; fetches 220 MB)"
@@ -17,19 +18,38 @@ help:
 run: runtime
 	cargo run --release --locked -- serve
 
+# `INSTA_UPDATE`: a snapshot that is missing or differs fails, and nothing is written. What is ignored needs root, or is the
+# entry of a process that other tests start.
+test: export INSTA_UPDATE := no
 test: runtime
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- --deny warnings
-	cargo test --workspace --locked
+	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --document-private-items --locked
+	cargo test --workspace --locked$(if $(filter 0,$(shell id -u)), -- --include-ignored --skip entry_of_a_)
+
+# Advisories are not asked for: their database is not in the registry, and a machine without the open internet has none.
+# Whoever has it runs `target/tools/bin/cargo-deny check advisories`.
+audit: audit-tools
+	$(TOOLS)/bin/cargo-deny --workspace --all-features --locked check bans licenses sources
+	$(TOOLS)/bin/cargo-machete
+	cargo clippy --workspace --all-targets --locked --features onnx -- --deny warnings
+
+# Kept: those that are there in these versions are not installed again. Optimized, they would be built for much longer than
+# they run.
+TOOLS := target/tools
+.PHONY: audit-tools
+audit-tools:
+	cargo install --debug --locked --root $(TOOLS) cargo-deny@0.20.2 cargo-machete@0.9.2
 
 onnx-test: runtime
-	cargo clippy --workspace --all-targets --locked --features onnx -- --deny warnings
 	cargo test --locked -p models --features onnx
 
 RUNS ?= 20
 chaos: runtime
 	@for run in $$(seq $(RUNS)); do \
-	  echo "run $$run of $(RUNS)"; cargo test --locked --test it chaos:: -- --nocapture || exit 1; \
+	  echo "run $$run of $(RUNS)"; \
+	  VECTORFORGE_CHAOS_SEED=$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ') \
+	    cargo test --workspace --locked --test it chaos:: -- --nocapture || exit 1; \
 	done
 
 format:

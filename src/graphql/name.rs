@@ -35,7 +35,7 @@ pub fn line(field: &str, given: &str) -> Result<String> {
     check::text(field, line, 1, NAME_LIMIT)
 }
 
-/// As [`line`], where something was given.
+/// As [`line()`], where something was given.
 pub fn optional_line(field: &str, given: Option<&str>) -> Result<Option<String>> {
     given.map(|given| line(field, given)).transpose()
 }

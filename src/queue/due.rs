@@ -1,6 +1,8 @@
 //! Jobs that wait for their time: each process looks when the next one is due, and lets it wait for a worker.
 
-use std::collections::HashMap;
+#![expect(clippy::disallowed_methods, reason = "a job is due by the clock of its process")]
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -53,7 +55,7 @@ pub async fn promote_due(store: &Store) -> Result<usize> {
     );
     let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, [PROMOTED_AT_ONCE.into()]);
     let rows = store.db().query_all_raw(statement).await.doing("look for due jobs")?;
-    let mut due: HashMap<String, Vec<Uuid>> = HashMap::new();
+    let mut due: BTreeMap<String, Vec<Uuid>> = BTreeMap::new();
     for row in &rows {
         let queue = row.try_get_by_index(0).doing("look for due jobs")?;
         due.entry(queue).or_default().push(row.try_get_by_index(1).doing("look for due jobs")?);

@@ -1,7 +1,7 @@
 //! How a job ends well: in the transaction of its result, or, where that is not rows, many at a time: while one statement
 //! is on its way, the next ones gather. A job whose end is lost in a crash runs again, as any job may.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::sync::mpsc::{self, Receiver, Sender};
@@ -38,7 +38,7 @@ pub async fn succeed_all(store: &Store, ended: &[Ended]) -> Result<()> {
          WHERE jobs.id = ended.id AND jobs.lease_token = ended.lease AND {IS_LEASED}"
     );
     execute(store.db(), "end jobs", sql, [ids.into(), leases.into()]).await?;
-    let mut by_queue: HashMap<&str, Vec<Uuid>> = HashMap::new();
+    let mut by_queue: BTreeMap<&str, Vec<Uuid>> = BTreeMap::new();
     for (id, _, queue) in ended {
         by_queue.entry(queue).or_default().push(*id);
     }

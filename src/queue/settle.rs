@@ -1,6 +1,8 @@
 //! How a failed attempt ends: put back with backoff, left to wait for its provider or for room on the disk, or dead; in
 //! one transaction with what its handler tells the world.
 
+#![expect(clippy::disallowed_methods, reason = "a job is due by the clock of its process")]
+
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};

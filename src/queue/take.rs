@@ -1,5 +1,7 @@
 //! Taking jobs: at once where nothing stands in the way, otherwise one taker at a time under the rules.
 
+#![expect(clippy::disallowed_methods, reason = "a job is due by the clock of its process")]
+
 use chrono::Utc;
 
 use super::admit::Rules;

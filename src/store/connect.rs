@@ -190,7 +190,11 @@ async fn connect_with_backoff(config: &DatabaseSettings, url: &str) -> Result<Da
         if Instant::now() + wait > deadline {
             return Err(ConnectError::NoAnswer { limit: config.connect_timeout, cause });
         }
-        tracing::warn!(cause, wait_ms = wait.as_millis() as u64, "database does not answer yet");
+        tracing::warn!(
+            cause,
+            wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+            "database does not answer yet"
+        );
         tokio::time::sleep(wait).await;
     }
 }

@@ -4,6 +4,8 @@
 //! It is told once in the log, and by health and metrics as long as it lasts. Only the server can say when there is room
 //! again, because its disk may be another machine's: it is asked to write a file of its own and to drop it.
 
+#![expect(clippy::disallowed_methods, reason = "noted where there is no application, and shown only")]
+
 use std::error::Error as StdError;
 use std::path::Path;
 use std::sync::LazyLock;

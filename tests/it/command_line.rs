@@ -10,6 +10,8 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::embedded_server::pid;
+use crate::process::vectorforge;
+use crate::support::snapshot::assert_kept;
 use crate::support::{TestApp, until};
 
 /// What a command said and how it ended.
@@ -17,6 +19,22 @@ struct Ended {
     code: Option<i32>,
     out: String,
     err: String,
+}
+
+impl Ended {
+    /// Compares all of it with the snapshot of this name: without how long it took, how far it was on the way, and the
+    /// digits of a score that depend on the processor.
+    fn is_kept_as(&self, name: &str) {
+        let Self { code, out, err } = self;
+        let redactions = [
+            (r"seconds    [0-9.]+", "seconds    [time]"),
+            (r"in [0-9]+ ms", "in [time] ms"),
+            (r#""tookMs": [0-9.e-]+"#, r#""tookMs": [time]"#),
+            (r"(?m)^[0-9]+/[0-9]+ documents, .*\n", ""),
+            (r#"("score": [0-9]\.[0-9]{3})[0-9]+"#, "$1"),
+        ];
+        assert_kept(name, &format!("{out}--- standard error ---\n{err}--- exit code {code:?} ---\n"), &redactions);
+    }
 }
 
 fn command(url: &str, arguments: &[&str]) -> Command {
@@ -96,13 +114,36 @@ async fn files_that_are_no_text_are_told_by_name_and_the_others_are_taken() {
     let pdf = folder.path().join("paper");
     fs::write(&pdf, "%PDF-1.7\n1 0 obj\n<< >>\nendobj\n").expect("a file");
     fs::write(folder.path().join("c.md"), b"PK\x03\x04\x14\0word/document.xml").expect("a file");
+    fs::write(folder.path().join("photo.png"), "x").expect("a file");
     let ended = run(&url, &["ingest", &path, pdf.to_str().expect("UTF-8"), "-c", "notes", "--create"]).await;
     assert_eq!(ended.code, Some(1));
-    assert!(ended.out.contains("failed     2\n") && ended.out.contains("accepted   2\n"), "{}", ended.out);
-    for told in ["paper: is a PDF document, which no loader reads", "c.md: is a Word document (docx)"] {
-        assert!(ended.out.contains(told), "{}", ended.out);
-    }
+    ended.is_kept_as("ingest");
     assert_eq!(app.database.number("SELECT count(*) FROM documents").await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hits_are_printed_for_readers_and_as_json_for_programs() {
+    let (_app, url) = served().await;
+    let (_folder, path) = notes();
+    run(&url, &["ingest", &path, "-c", "notes", "--create"]).await;
+    let arguments = ["search", "the vault", "-c", "notes"];
+    run(&url, &arguments).await.is_kept_as("search");
+    run(&url, &[&arguments[..], &["--json"]].concat()).await.is_kept_as("search_json");
+}
+
+#[test]
+fn every_command_explains_itself() {
+    let mut told = String::new();
+    for command in
+        ["", "serve", "worker", "migrate", "migrate up", "migrate down", "schema", "ingest", "search", "health"]
+    {
+        let arguments: Vec<_> = command.split_whitespace().chain(["--help"]).collect();
+        let help = vectorforge(Path::new("/"), &arguments).output().expect("the program starts");
+        assert!(help.status.success(), "{command}");
+        let help = String::from_utf8(help.stdout).expect("UTF-8");
+        told.push_str(&format!("$ vectorforge {}\n{help}\n", arguments.join(" ")));
+    }
+    assert_kept("help", &told, &[]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,7 @@ use crate::support::gql::id;
 use crate::support::worker::WorkerProcess;
 use crate::support::{TestApp, until};
 
-const DOCUMENTS: usize = 200;
+const DOCUMENTS: u16 = 200;
 /// Words of a chunk.
 const CHUNK_SIZE: usize = 12;
 const BATCH_SIZE: usize = 4;
@@ -21,8 +21,13 @@ const SETTINGS: &[(&str, &str)] = &[
     ("embedding.batch_size", "4"),
     ("queue.workers", "4"),
     ("queue.max_attempts", "5"),
+    // Nothing renews a lease after a test has let it run out.
+    ("queue.heartbeat_ms", "1200000"),
     ("search.exact_threshold", "50"),
 ];
+
+/// What becomes of the leases of who is gone, and would otherwise take an hour.
+const LOSE: &str = "UPDATE jobs SET lease_until = now() - interval '1 s' WHERE state = 'RUNNING'";
 
 /// Documents of one to a dozen chunks, no two texts alike. Every third has characters of several bytes.
 fn documents() -> Json {
@@ -32,7 +37,7 @@ fn documents() -> Json {
         let words: Vec<_> = (0..words).map(|word| format!("{umlaut}d{document}w{word}")).collect();
         words.join(" ")
     };
-    (0..DOCUMENTS).map(|document| json!({ "source": { "text": text(document) } })).collect()
+    (0..usize::from(DOCUMENTS)).map(|document| json!({ "source": { "text": text(document) } })).collect()
 }
 
 async fn collection(app: &TestApp) -> String {
@@ -63,6 +68,7 @@ async fn an_ingest_whose_workers_are_killed_again_and_again_ends_as_if_nothing_h
         // Every call but those of documents with fewer chunks embeds a whole batch.
         until("the worker to be in the middle", async || (embedded(&log).len() >= before + calls).then_some(())).await;
         worker.kill();
+        app.database.execute(LOSE).await;
     }
     let unfinished = app.database.number("SELECT count(*) FROM jobs WHERE state <> 'SUCCEEDED'").await;
     assert!(unfinished > 50, "the kills came too late: {unfinished} jobs are left");
@@ -86,9 +92,9 @@ async fn an_ingest_whose_workers_are_killed_again_and_again_ends_as_if_nothing_h
 async fn every_document_is_indexed_once(app: &TestApp) {
     let indexed = "SELECT count(*) FROM documents WHERE status = 'INDEXED' AND (version, indexed_version) = (1, 1)
         AND error_code IS NULL AND chunk_count = (SELECT count(*) FROM chunks WHERE document_id = documents.id)";
-    assert_eq!(app.database.number(indexed).await, DOCUMENTS as i64);
+    assert_eq!(app.database.number(indexed).await, i64::from(DOCUMENTS));
     let ended = "SELECT count(*) FROM jobs WHERE kind = 'ingest_document' AND state = 'SUCCEEDED'";
-    assert_eq!(app.database.number(ended).await, DOCUMENTS as i64);
+    assert_eq!(app.database.number(ended).await, i64::from(DOCUMENTS));
     let retried = app.database.number("SELECT count(*) FROM jobs WHERE attempts > 1").await;
     assert!(retried > 0, "no job was in flight at a kill");
 }
@@ -135,7 +141,7 @@ fn the_events_tell_it_in_order(events: &[Json]) {
     let of_kind = |kind| events.iter().filter(move |event| event["kind"] == kind);
     assert_eq!(of_kind("RUN_FINISHED").count(), 1);
     let indexed: HashSet<_> = of_kind("DOCUMENT_INDEXED").map(|event| id(&event["document"])).collect();
-    assert_eq!((indexed.len(), of_kind("DOCUMENT_INDEXED").count()), (DOCUMENTS, DOCUMENTS));
+    assert_eq!((indexed.len(), of_kind("DOCUMENT_INDEXED").count()), (DOCUMENTS.into(), DOCUMENTS.into()));
     for count in ["documentsDone", "chunksTotal", "chunksEmbedded"] {
         assert!(events.is_sorted_by_key(|event| event["run"][count].as_i64()), "{count} never goes back");
     }
@@ -156,6 +162,7 @@ async fn an_index_whose_builder_is_killed_is_built_by_the_next() {
     let unfinished = "SELECT count(*) FROM pg_index WHERE NOT indisvalid";
     until("an index to be begun", async || (app.database.number(unfinished).await == 1).then_some(())).await;
     worker.kill();
+    app.database.execute(LOSE).await;
     let _worker = WorkerProcess { settings: SETTINGS, ..WorkerProcess::default() }.start(&app);
     let second = "SELECT count(*) FROM jobs WHERE kind = 'build_index' AND state = 'RUNNING' AND attempts = 2";
     until("another to take it up", async || (app.database.number(second).await == 1).then_some(())).await;
@@ -189,6 +196,7 @@ async fn a_deletion_whose_worker_is_killed_is_finished_by_the_next() {
     let half_done = "SELECT count(*) FROM pg_inherits WHERE inhdetachpending";
     until("the vectors to be half detached", async || (app.database.number(half_done).await == 1).then_some(())).await;
     worker.kill();
+    app.database.execute(LOSE).await;
     let _worker = WorkerProcess { settings: SETTINGS, ..WorkerProcess::default() }.start(&app);
     let second = "SELECT count(*) FROM jobs WHERE kind = 'purge_collection' AND state = 'RUNNING' AND attempts = 2";
     until("another to take it up", async || (app.database.number(second).await == 1).then_some(())).await;

@@ -53,6 +53,7 @@ async fn a_time_outside_the_years_0001_to_9999_is_refused_by_its_field_in_every_
             refusals.check([(&*literal, json!({}), "BAD_USER_INPUT", &*format!("filter.{field}"))]).await;
         }
     }
+    refusals.are_kept_as("refused_times");
     refusals.left_nothing().await;
 }
 

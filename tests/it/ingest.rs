@@ -189,7 +189,7 @@ async fn ready_made_chunks_get_the_vectors_that_they_lack() {
     // Two chunks a batch: vectors that were brought must find their chunks in later batches too.
     let app = TestApp::builder().embedder(embedder.clone()).set("embedding.batch_size", 2).start().await;
     let collection = app.collection("docs").await;
-    let vectors = random(1, 5, crate::support::embedder::DIMENSIONS);
+    let vectors = random(1, 5, crate::support::embedder::DIMENSIONS.into());
     let chunk = |index: usize| match index % 2 {
         0 => json!({ "text": format!("number {index} 💥"), "vector": vectors[index] }),
         _ => json!({ "text": format!("number {index} 💥") }),

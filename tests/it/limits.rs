@@ -131,6 +131,7 @@ async fn a_limit_with_a_wrong_field_is_refused() {
         (given["scope"], given["key"]) = (json!("QUEUE"), json!("ingest"));
         refusals.check([(SET, json!({ "input": given }), "BAD_USER_INPUT", field)]).await;
     }
+    refusals.are_kept_as("refused_limits");
     refusals.left_nothing().await;
     let limits = app.data("{ jobLimits { key } }", json!({})).await;
     assert_eq!(limits["jobLimits"], json!([]));

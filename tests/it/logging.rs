@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use async_graphql::ErrorExtensions;
+use rustix::process::Signal;
 use serde_json::json;
 use vectorforge::error::Error;
 
 use crate::embedded_server::temporary_directory;
 use crate::process::{Running, vectorforge};
 use crate::support::app::client;
+use crate::support::snapshot::assert_kept;
 use crate::support::watch::Watch;
 use crate::support::{TestApp, until};
 
@@ -47,6 +49,27 @@ async fn a_fault_is_one_line_with_its_causes_and_never_a_stack_and_callers_fault
     assert!(!log.contains("backtrace") && !log.contains("\\n") && !log.contains(".rs:"), "{log}");
     app.database.set_reachable(true).await;
     serve.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_and_a_stop_are_told_in_a_few_lines() {
+    let app = TestApp::builder().without_workers().start().await;
+    let dir = temporary_directory();
+    // Without workers nothing is logged but by the start itself.
+    let mut command = vectorforge(dir.path(), &["serve", "--set", "queue.workers=0"]);
+    command.env("DATABASE_URL", &app.database.url);
+    let mut serve = Running::start(command, dir.path());
+    serve.ready().await;
+    serve.signal(Signal::TERM);
+    let (code, said) = serve.outcome().await;
+    assert_eq!(code, Some(0), "{said}");
+    let redactions = [
+        (r"(?m)^[0-9-]+T[0-9:.]+Z", "[time]"),
+        (r"database=postgres:\S+", "database=[database]"),
+        (r"127\.0\.0\.1:[0-9]+", "127.0.0.1:[port]"),
+        (r"\b(pool|embedding_threads)=[0-9+]+", "$1=[by the machine]"),
+    ];
+    assert_kept("start", &said, &redactions);
 }
 
 #[tokio::test]

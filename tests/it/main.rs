@@ -1,5 +1,7 @@
 //! One test binary over a real PostgreSQL: a file per subject, `support` for what they share.
 
+#![expect(clippy::print_stdout, reason = "the seed of a run, and what another process of ours reads")]
+
 mod chaos;
 mod collections;
 mod command_line;

@@ -1,15 +1,17 @@
 //! What operators and orchestrators ask: health, readiness, metrics, and the page for a first look.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use regex::Regex;
 use serde_json::{Value as Json, json};
 
-use crate::support::TestApp;
 use crate::support::gql::id;
-use crate::support::until;
+use crate::support::snapshot::assert_kept;
+use crate::support::{TestApp, until};
 
 async fn get(app: &TestApp, path: &str) -> reqwest::Response {
     app.client.get(format!("http://{}{path}", app.address)).send().await.expect("the server answers")
@@ -199,6 +201,16 @@ async fn metrics_tell_what_happened_and_queues_are_told_while_they_are_empty() {
         let series = format!("vectorforge_embedding_{series}");
         assert_eq!(value(&metrics, &series), Some(expected), "{series} in {metrics}");
     }
-    let ours = |line: &&str| !line.starts_with('#') && !line.is_empty();
-    assert!(metrics.lines().filter(ours).all(|line| line.starts_with("vectorforge_")), "{metrics}");
+    assert_kept("metrics", &outline(&metrics), &[]);
+}
+
+/// Of each metric its help, its type and the labels of its series: what does not depend on what has happened.
+fn outline(metrics: &str) -> String {
+    let label = Regex::new("=\"[^\"]*\"").expect("a pattern");
+    let series = |line: &str| match line.rsplit_once(' ') {
+        Some((series, _)) if !line.starts_with('#') => label.replace_all(series, "").into_owned(),
+        _ => line.to_owned(),
+    };
+    let told: BTreeSet<_> = metrics.lines().filter(|line| !line.is_empty()).map(series).collect();
+    told.into_iter().collect::<Vec<_>>().join("\n")
 }

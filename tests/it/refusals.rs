@@ -67,6 +67,7 @@ async fn a_collection_with_a_wrong_field_is_refused() {
     ] {
         refusals.check([(CREATE, with(json!({ "name": "new" }), field, value), code, path)]).await;
     }
+    refusals.are_kept_as("refused_collections");
     refusals.left_nothing().await;
 }
 
@@ -206,6 +207,7 @@ async fn a_change_with_a_wrong_field_is_refused_and_changes_nothing() {
         let input = with(json!({ "id": document }), field, value);
         refusals.check([(update, input, "BAD_USER_INPUT", path.as_str())]).await;
     }
+    refusals.are_kept_as("refused_changes");
     refusals.left_nothing().await;
     let untouched = "SELECT (SELECT count(*) FROM collections WHERE name = 'mine' AND metadata = '{}')
         + (SELECT count(*) FROM documents WHERE title = 'mine' AND metadata = '{}')";
@@ -241,6 +243,7 @@ async fn an_id_that_is_malformed_or_of_another_type_is_refused_wherever_one_is_t
     ] {
         refusals.check([(query, variables, "BAD_USER_INPUT", field)]).await;
     }
+    refusals.are_kept_as("refused_ids");
     refusals.left_nothing().await;
 }
 
@@ -273,6 +276,7 @@ async fn an_id_of_nothing_is_not_found_by_what_acts_and_null_to_what_asks() {
             assert_eq!(data["it"], Json::Null, "{kind} {field}");
         }
     }
+    refusals.are_kept_as("unknown_ids");
     refusals.left_nothing().await;
 }
 
@@ -305,6 +309,7 @@ async fn a_page_size_out_of_range_and_a_cursor_of_another_list_are_refused() {
     let page = |first: i32| search_input(&collection, json!({ "first": first }));
     let sizes = [0, -1, 101, i32::MIN].map(|first| -> Case { (SEARCH, page(first), "BAD_USER_INPUT", "input.first") });
     refusals.check(sizes).await;
+    refusals.are_kept_as("refused_pages");
     refusals.left_nothing().await;
 }
 
@@ -360,6 +365,7 @@ async fn a_search_that_makes_no_sense_is_refused() {
         let input = search_input(&model, json!({ "filter": { "metadata": metadata } }));
         refusals.check([(SEARCH, input, code, "input.filter.metadata")]).await;
     }
+    refusals.are_kept_as("refused_searches");
     refusals.left_nothing().await;
 }
 
@@ -396,6 +402,7 @@ async fn text_with_nul_never_reaches_the_database_through_a_look_up() {
             (by_hash, json!({ "id": collection, "hash": "0".repeat(63) }), "BAD_USER_INPUT", "contentHash"),
         ])
         .await;
+    refusals.are_kept_as("refused_look_ups");
     refusals.left_nothing().await;
 }
 

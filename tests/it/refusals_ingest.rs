@@ -67,6 +67,7 @@ async fn a_document_with_a_wrong_field_is_refused_and_the_good_one_beside_it_is_
         let path = format!("input.documents.1.{path}");
         refusals.check([(INGEST, second(&collection, document), code, path.as_str())]).await;
     }
+    refusals.are_kept_as("refused_documents");
     refusals.left_nothing().await;
 }
 
@@ -139,6 +140,7 @@ async fn chunks_that_do_not_fit_the_collection_are_refused_by_their_place() {
             (INGEST, text, "BAD_USER_INPUT", "input.documents.0.source"),
         ])
         .await;
+    refusals.are_kept_as("refused_chunks");
     refusals.left_nothing().await;
 }
 
@@ -157,6 +159,7 @@ async fn a_call_with_no_documents_too_many_or_two_of_one_source_is_refused() {
         let input = json!({ "input": { "collectionId": collection, "documents": documents } });
         refusals.check([(INGEST, input, code, field)]).await;
     }
+    refusals.are_kept_as("refused_calls");
     refusals.left_nothing().await;
 }
 

@@ -109,11 +109,10 @@ impl Account {
     }
 
     fn blocked_at(&self, dir: &Path) -> Option<PathBuf> {
-        let from_root_down: Vec<&Path> = dir.ancestors().collect();
-        let mut parents = from_root_down.into_iter().rev();
-        let blocked =
-            parents.find(|parent| !fs::metadata(parent).is_ok_and(|m| self.may_enter(m.mode(), m.uid(), m.gid())));
-        blocked.map(Path::to_owned)
+        let is_closed =
+            |parent: &&Path| !fs::metadata(parent).is_ok_and(|m| self.may_enter(m.mode(), m.uid(), m.gid()));
+        // The last is the nearest to the root.
+        dir.ancestors().filter(is_closed).last().map(Path::to_owned)
     }
 
     /// The search permission of a directory (path_resolution(7)): the first class that matches decides.

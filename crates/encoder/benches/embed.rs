@@ -7,6 +7,8 @@
 //! `bulk`: every thread embeds all texts in passes of at most so many tokens (384, as the server), over and over. `query`: one text at
 //! a time on one thread. Tokenization is counted in both.
 
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "its answer, and how it is used")]
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -103,6 +105,7 @@ fn query(model: &Model, texts: &[String], seconds: Duration) -> serde_json::Map<
         }
     }
     times.sort_by(f64::total_cmp);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a length")]
     let at = |share: f64| times[(times.len() as f64 * share) as usize];
     [("p50_ms".to_owned(), at(0.5).into()), ("p95_ms".to_owned(), at(0.95).into())].into_iter().collect()
 }

@@ -12,6 +12,7 @@ use simd::{ROUND, Simd};
 pub(crate) fn exp<S: Simd>(simd: S, x: S::Floats) -> S::Floats {
     /// `ln(2)` in two parts: the first has so few digits that `n` times it is exact.
     const LN_2_HIGH: f32 = 0.693_359_4;
+    #[expect(clippy::cast_possible_truncation, reason = "the nearest of its kind is wanted")]
     const LN_2_LOW: f32 = (std::f64::consts::LN_2 - LN_2_HIGH as f64) as f32;
     /// 1 / n!, from the sixth to the first.
     const TERMS: [f32; 6] = [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0];

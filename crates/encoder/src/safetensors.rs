@@ -168,7 +168,7 @@ fn read_header_len(path: &Path, file: &mut File, file_len: u64) -> Result<u64, L
         let found = format!("{file_len} bytes");
         return Err(LoadError::unexpected(path, found, "a safetensors file, which has at least 8"));
     }
-    let mut length = [0; LENGTH_BYTES as usize];
+    let mut length = [0; size_of::<u64>()];
     file.read_exact(&mut length).map_err(LoadError::unreadable(path))?;
     let header_len = u64::from_le_bytes(length);
     let longest = MAX_HEADER_BYTES.min(file_len - LENGTH_BYTES);

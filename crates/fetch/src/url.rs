@@ -106,6 +106,7 @@ fn builder(reach: Reach, timeout: Duration) -> ClientBuilder {
 }
 
 /// The response, if it carries the page.
+#[expect(clippy::disallowed_methods, reason = "compared with a time that the page's server tells")]
 fn successful(url: &Url, response: Response) -> Result<Response, FetchFault> {
     let status = response.status();
     let code = Some(status.as_u16());

@@ -93,8 +93,8 @@ impl Amx {
         };
         // SAFETY: `self` proves that the instruction exists; it reads the 64 bytes of a valid configuration.
         unsafe {
-            asm!("ldtilecfg [{}]", in(reg) CONFIGURATION.0.as_ptr(), options(nostack, preserves_flags, readonly))
-        };
+            asm!("ldtilecfg [{}]", in(reg) CONFIGURATION.0.as_ptr(), options(nostack, preserves_flags, readonly));
+        }
         Tiles(PhantomData)
     }
 }

@@ -10,6 +10,7 @@ use async_graphql_value::Value;
 use crate::graphql::number;
 
 /// The document with the nearest number for each that is kept as its digits.
+#[expect(clippy::iter_over_hash_type, reason = "each fragment is changed by itself")]
 pub fn rounded(mut document: ExecutableDocument) -> ExecutableDocument {
     for fragment in document.fragments.values_mut() {
         in_directives(&mut fragment.node.directives);

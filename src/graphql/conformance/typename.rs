@@ -11,6 +11,7 @@ use async_graphql::{Positioned, ServerError};
 use crate::graphql::fault::invalid;
 
 /// The document with the directives of each `__typename` on a fragment around it, where the library looks at them.
+#[expect(clippy::iter_over_hash_type, reason = "the faults are sorted in the end")]
 pub fn visible(document: &ExecutableDocument) -> Result<ExecutableDocument, Vec<ServerError>> {
     let mut document = document.clone();
     let mut faults = Vec::new();
@@ -23,6 +24,7 @@ pub fn visible(document: &ExecutableDocument) -> Result<ExecutableDocument, Vec<
             operations.values_mut().for_each(|it| wrap_all(&mut it.node.selection_set.node, &mut faults));
         }
     }
+    faults.sort_by_key(|fault| fault.locations.first().map(|place| (place.line, place.column)));
     if faults.is_empty() { Ok(document) } else { Err(faults) }
 }
 

@@ -132,7 +132,7 @@ impl<'a> Part<'a> {
             (Value::Variable(variable), _) => self.usages.push(Usage { variable, ..place }),
             (Value::List(items), BaseType::List(ty)) => {
                 items.iter().for_each(|item| {
-                    self.note_value(types, Usage { ty, default: None, is_only_field: false, ..place }, item)
+                    self.note_value(types, Usage { ty, default: None, is_only_field: false, ..place }, item);
                 });
             }
             (Value::Object(_), BaseType::List(ty)) => {

@@ -14,6 +14,7 @@ type Named<'a> = (&'a Name, &'a Positioned<FragmentDefinition>);
 ///
 /// # Errors
 /// One spreads itself, be it by way of others.
+#[expect(clippy::iter_over_hash_type, reason = "fragments that do not spread each other may come in any order")]
 pub fn spread_first(document: &ExecutableDocument) -> Result<Vec<Named<'_>>> {
     let mut spread_by: HashMap<&Name, Vec<Named<'_>>> = HashMap::new();
     let mut open: HashMap<&Name, usize> = HashMap::new();

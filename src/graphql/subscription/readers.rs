@@ -118,7 +118,7 @@ mod tests {
                 started.fetch_add(1, Ordering::Relaxed);
                 async move {
                     found.send_replace(7);
-                    std::future::pending().await
+                    std::future::pending::<()>().await;
                 }
             })
         };

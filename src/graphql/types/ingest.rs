@@ -143,15 +143,15 @@ async fn read_upload(ctx: &Context<'_>, upload: Upload, field: &str) -> Result<S
     let missing = || Error::input(field, "no file", "a file of a multipart request");
     let value = ctx.query_env.uploads.get(upload.0).ok_or_else(missing)?;
     let size = value.size().map_err(unreadable)?;
-    if size > limit as u64 {
+    let Some(size) = usize::try_from(size).ok().filter(|size| *size <= limit) else {
         let (got, expected) = (format!("{size} bytes"), format!("at most {limit} bytes"));
         return Err(Error::refused(Code::PayloadTooLarge, field, got, expected));
-    }
+    };
     let (name, content_type) = (value.filename.clone(), value.content_type.clone());
     let file = value.content.try_clone().map_err(unreadable)?;
     let read = move || {
         // From its beginning, wherever others who read the same file are.
-        let mut bytes = vec![0; size as usize];
+        let mut bytes = vec![0; size];
         std::os::unix::fs::FileExt::read_exact_at(&file, &mut bytes, 0).map(|()| bytes)
     };
     let read = tokio::task::spawn_blocking(read).await.map_err(|panic| Error::internal("read the upload", panic))?;

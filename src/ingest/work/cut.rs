@@ -45,7 +45,7 @@ fn not_cut(cause: ChunkError) -> Error {
                 (format!("more than {MAX_CHUNKS} chunks"), format!("at most {MAX_CHUNKS} chunks in a document"));
             Error::refused(Code::PayloadTooLarge, "document", got, expected)
         }
-        refused => Error::fault("collection.chunking", refused),
+        refused @ ChunkError::InvalidSettings(_) => Error::fault("collection.chunking", refused),
     }
 }
 

@@ -71,6 +71,7 @@ fn subscriber<W: Write + Send + 'static>(
             .map_err(|source| LogError::File { path: path.clone(), source })?;
         sinks.push(Sink::new("log.file", file));
     }
+    #[expect(clippy::disallowed_methods, reason = "the log begins before there is an application")]
     let lines = LineLayer::new(settings.format, sinks, Utc::now);
     Ok(tracing_subscriber::registry().with(filter(settings)?).with(lines))
 }

@@ -1,6 +1,6 @@
 //! The embedded PostgreSQL, against its real programs (`make runtime`).
 //!
-//! Started by root, the last test runs all the others a second time as an ordinary user.
+//! The last test, which needs root, runs all the others a second time as an ordinary user.
 
 mod account;
 mod life;
@@ -89,7 +89,7 @@ pub async fn is_gone(process: u32) {
 /// Not a test: runs a server until killed, for tests that kill its owner. Prints the server's process id.
 #[tokio::test]
 #[ignore = "runs for ever; other tests start it in a process of its own"]
-async fn hold_a_server() {
+async fn entry_of_a_server() {
     let data_dir = std::env::var_os(DATA_DIR_VARIABLE).expect("started by another test");
     let server = Server::start(settings(data_dir)).await.expect("start");
     println!("\nserver {}", server.pid());
@@ -101,7 +101,7 @@ fn holder(data_dir: &Path) -> Child {
     let path = module_path!().split_once("::").expect("in a module").1;
     Command::new(std::env::current_exe().expect("this program"))
         .args(["--ignored", "--exact", "--nocapture"])
-        .arg(format!("{path}::hold_a_server"))
+        .arg(format!("{path}::entry_of_a_server"))
         .env(DATA_DIR_VARIABLE, data_dir)
         .stdout(Stdio::piped())
         .kill_on_drop(true)
@@ -131,12 +131,10 @@ pub fn copy_runtime(to: &Path) {
 }
 
 #[test]
+#[ignore = "needs root, who alone may become another user; anybody else tests all of this as what they are"]
 fn all_of_this_also_holds_for_an_ordinary_user() {
     const NOBODY: u32 = 65_534;
-    if !geteuid().is_root() {
-        // Then all of this has just been tested.
-        return;
-    }
+    assert!(geteuid().is_root(), "needs root");
     let dir = temporary_directory();
     let program = dir.path().join("tests");
     fs::copy(std::env::current_exe().expect("this program"), &program).expect("copy");
@@ -145,8 +143,7 @@ fn all_of_this_also_holds_for_an_ordinary_user() {
 
     let tests = module_path!().split_once("::").expect("in a module").1;
     let output = std::process::Command::new(program)
-        .arg(tests)
-        .args(["--skip", "all_of_this_also_holds"])
+        .arg(format!("{tests}::"))
         .env(RUNTIME_VARIABLE, runtime)
         .current_dir(dir.path())
         .uid(NOBODY)

@@ -102,16 +102,19 @@ async fn health_is_told_while_attacks_run() {
             assert!(app.gql(query, json!({})).await["errors"].is_array(), "{query:.200}");
         }
     }));
+    let mut told = 0;
     let asking = async {
         loop {
             let response = app.client.get(format!("http://{}/healthz", app.address)).send().await;
             assert_eq!(response.expect("the server answers").status().as_u16(), 200);
+            told += 1;
         }
     };
     tokio::select! {
         _ = attacking => {}
         () = asking => {}
     }
+    assert!(told > 0, "health was told when all was over");
 }
 
 #[tokio::test]

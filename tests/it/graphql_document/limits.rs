@@ -84,7 +84,7 @@ fn what_validation_compares_is_bounded_however_it_is_multiplied() {
             json!({}),
         ),
         // Variables are copied for each use, and looked for among all.
-        (uses(45), listed.clone()),
+        (uses(45), listed),
         (uses(45), json!({ "v": "x".repeat(10_000_000) })),
         (format!("query({}) {{ c {{ {} }} }}", repeat("$v#: Int", 240), "a(b: $v239) ".repeat(1_500)), json!({})),
     ] {

@@ -56,6 +56,7 @@ async fn bad_input_is_refused_by_field_and_changes_nothing() {
             ),
         ])
         .await;
+    refusals.are_kept_as("refused_calls_on_jobs");
     refusals.left_nothing().await;
 }
 

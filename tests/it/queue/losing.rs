@@ -18,9 +18,9 @@ use crate::support::gql::id;
 use crate::support::worker::WorkerProcess;
 use crate::support::{TestApp, until};
 
-/// Short enough to wait for, long enough that a loaded machine renews in time.
-const LEASE_MS: &str = "1500";
-const SETTINGS: &[(&str, &str)] = &[("queue.lease_ms", LEASE_MS), ("queue.workers", "1")];
+/// No lease runs out by itself, and none is renewed: it ends where a test says so.
+const SETTINGS: &[(&str, &str)] =
+    &[("queue.lease_ms", "3600000"), ("queue.heartbeat_ms", "1200000"), ("queue.workers", "1")];
 
 fn hanging(calls: usize) -> WorkerProcess<'static> {
     WorkerProcess { hang_after: Some(calls), settings: SETTINGS, ..WorkerProcess::default() }
@@ -33,8 +33,9 @@ async fn a_lost_workers_job_is_taken_up_and_counts_as_an_attempt() {
     let payload = app.ingest(&collection, json!([document("lost", 1)])).await;
     let worker = hanging(0).start(&app);
     until_jobs_are(&app.database, &["RUNNING 1"]).await;
-    let _other = WorkerProcess { settings: SETTINGS, ..WorkerProcess::default() }.start(&app);
     worker.kill();
+    app.database.execute(LOSE).await;
+    let _other = WorkerProcess { settings: SETTINGS, ..WorkerProcess::default() }.start(&app);
     until_jobs_are(&app.database, &["SUCCEEDED 2"]).await;
     let events = app.progress(&id(&payload["run"]), None).await;
     let told = events.iter().find(|event| event["kind"] == "DOCUMENT_RETRYING").expect("told");
@@ -52,6 +53,7 @@ async fn a_job_that_kills_every_worker_is_dead_after_its_last_attempt_and_the_ru
         let worker = hanging(calls).start(&app);
         until_jobs_are(&app.database, &expected).await;
         worker.kill();
+        app.database.execute(LOSE).await;
     }
     let _bystander = WorkerProcess { settings: SETTINGS, ..WorkerProcess::default() }.start(&app);
     until_jobs_are(&app.database, &["SUCCEEDED 1", "DEAD 2 WORKER_LOST"]).await;
@@ -100,7 +102,7 @@ async fn a_process_that_stops_wakes_those_that_can_take_its_jobs() {
 /// What a thief does who believes the worker lost.
 const STEAL: &str = "UPDATE jobs SET lease_holder = gen_random_uuid(), lease_until = now() + interval '1 hour',
     attempts = attempts + 1, leases = leases + 1, lease_token = gen_random_uuid() WHERE state = 'RUNNING'";
-/// And what becomes of the thief.
+/// What becomes of who holds a job, the thief too: its lease has run out.
 const LOSE: &str = "UPDATE jobs SET lease_until = now() - interval '1 s' WHERE state = 'RUNNING'";
 
 #[tokio::test(flavor = "multi_thread")]

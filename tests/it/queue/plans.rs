@@ -158,9 +158,9 @@ async fn jobs_that_wait_for_their_provider_are_stepped_over_however_many_they_ar
         (pages(&plan), found.len())
     };
     // As many collections as a thousand flows and half as many again: more than are offered at once.
-    const FLOWS: i64 = 1_500;
+    const FLOWS: usize = 1_500;
     let columns = ", provider, flow";
-    crowd(&app.database, FLOWS.unsigned_abs() as usize, "PENDING", columns, ", 'down', n").await;
+    crowd(&app.database, FLOWS, "PENDING", columns, ", 'down', n").await;
     let mut few = Vec::new();
     for after_tenant in [Uuid::nil(), after(7)] {
         let (pages, found) = find(after_tenant).await;

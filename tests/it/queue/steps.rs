@@ -80,7 +80,7 @@ async fn start(handler: impl Handler) -> (TestApp, Uuid) {
 
 async fn start_with(handler: impl Handler, attempts: u32) -> (TestApp, Uuid) {
     let app = TestApp::builder().kinds(|own: Kinds, _: &Store| own.with(kinds::kind(KIND), handler)).start().await;
-    let job = NewJob::new("ingest", KIND, (1, json!({})), attempts, chrono::Utc::now());
+    let job = NewJob::new("ingest", KIND, (1, json!({})), attempts, app.app.now());
     let id = job.id;
     let tx = app.app.store.begin().await.expect("begins");
     enqueue(&tx, DEFAULT_TENANT, vec![job]).await.expect("enqueues");
@@ -220,7 +220,7 @@ async fn a_step_that_commits_with_its_result_is_done_exactly_once() {
     let with = move |own: Kinds, store: &Store| {
         own.with(kinds::kind(KIND), Unlucky { ledger: kinds::Ledger::new(store), database, taken: noted })
     };
-    let job = NewJob::new("ingest", KIND, (1, Json::Null), MAX_ATTEMPTS, chrono::Utc::now());
+    let job = NewJob::new("ingest", KIND, (1, Json::Null), MAX_ATTEMPTS, app.app.now());
     let tx = app.app.store.begin().await.expect("begins");
     enqueue(&tx, DEFAULT_TENANT, vec![job]).await.expect("enqueues");
     tx.commit().await.expect("commits");

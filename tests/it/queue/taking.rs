@@ -9,14 +9,14 @@ use vectorforge::queue::{self, Enqueued, NewJob, Uniqueness};
 use vectorforge::store::{DEFAULT_TENANT, Store};
 
 use super::{claim, collection, document, insert_job};
-use crate::support::TestApp;
 use crate::support::worker::WorkerProcess;
+use crate::support::{TestApp, until};
 
 /// No test here may depend on a poll: an hour is longer than any test waits.
 const NEVER_MS: &str = "3600000";
 
-fn new_job(unique_key: Option<&str>) -> NewJob {
-    let job = NewJob::new("ingest", "test", (1, json!({})), 3, chrono::Utc::now());
+fn new_job(app: &TestApp, unique_key: Option<&str>) -> NewJob {
+    let job = NewJob::new("ingest", "test", (1, json!({})), 3, app.app.now());
     NewJob { unique_key: unique_key.map(str::to_owned), ..job }
 }
 
@@ -34,8 +34,13 @@ async fn two_worker_processes_share_three_hundred_jobs_and_do_none_twice() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let logs = [dir.path().join("first"), dir.path().join("second")];
     let settings = &[("embedding.batch_size", "2")];
+    // Neither begins before both are there.
+    app.database.execute("INSERT INTO job_limits (scope, key, concurrency) VALUES ('QUEUE', 'ingest', 0)").await;
     let _workers =
         logs.each_ref().map(|log| WorkerProcess { log: Some(log), settings, ..WorkerProcess::default() }.start(&app));
+    let there = "SELECT count(*) FROM workers";
+    until("both processes", async || (app.database.number(there).await == 2).then_some(())).await;
+    app.database.execute("DELETE FROM job_limits").await;
     app.drain().await;
 
     let [first, second] = logs.map(|log| lines(&log));
@@ -80,11 +85,11 @@ async fn a_job_lives_and_dies_with_the_transaction_of_its_rows() {
 
     for (is_committed, expected) in [(false, 0), (true, 1)] {
         let tx = app.app.store.begin().await.expect("begins");
-        queue::enqueue(&tx, DEFAULT_TENANT, vec![new_job(None)]).await.expect("enqueues");
+        queue::enqueue(&tx, DEFAULT_TENANT, vec![new_job(&app, None)]).await.expect("enqueues");
         if is_committed {
-            tx.commit().await.expect("commits")
+            tx.commit().await.expect("commits");
         } else {
-            tx.rollback().await.expect("rolls back")
+            tx.rollback().await.expect("rolls back");
         }
         assert_eq!(app.database.number("SELECT count(*) FROM jobs").await, expected);
     }
@@ -97,7 +102,7 @@ async fn a_unique_key_admits_one_unfinished_job() {
     let enqueue = async |key| {
         let tx = store.begin().await.expect("begins");
         let unique = Uniqueness::while_unfinished();
-        let enqueued = queue::enqueue_unique(&tx, DEFAULT_TENANT, new_job(Some(key)), &unique).await.expect("enqueues");
+        let enqueued = queue::enqueue_unique(&tx, DEFAULT_TENANT, new_job(&app, Some(key)), &unique).await.expect("enqueues");
         tx.commit().await.expect("commits");
         enqueued
     };
@@ -121,7 +126,7 @@ async fn a_key_is_held_over_the_states_and_the_time_that_the_caller_chooses() {
     let store = &app.app.store;
     let enqueue = async |unique: &Uniqueness| {
         let tx = store.begin().await.expect("begins");
-        let enqueued = queue::enqueue_unique(&tx, DEFAULT_TENANT, new_job(Some("a")), unique).await.expect("enqueues");
+        let enqueued = queue::enqueue_unique(&tx, DEFAULT_TENANT, new_job(&app, Some("a")), unique).await.expect("enqueues");
         tx.commit().await.expect("commits");
         enqueued
     };

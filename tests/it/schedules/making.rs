@@ -126,6 +126,7 @@ async fn a_schedule_with_a_wrong_field_is_refused() {
     }
     let runs = "query($id: ID!) { schedule(id: $id) { nextRuns(count: 51) } }";
     refusals.check([(runs, json!({ "id": id(&taken) }), "BAD_USER_INPUT", "count")]).await;
+    refusals.are_kept_as("refused_schedules");
     refusals.left_nothing().await;
     assert_eq!(app.database.number(COUNT).await, 2);
 }

@@ -15,7 +15,7 @@ use super::holder::{Holder, Words};
 /// Its name.
 pub const MODEL: &str = "test/words";
 /// Its dimensions.
-pub const DIMENSIONS: usize = 64;
+pub const DIMENSIONS: u8 = 64;
 
 /// Counts what it embeds, and can be told to hang or to fail.
 #[derive(Default)]
@@ -88,7 +88,7 @@ impl Embedder for WordEmbedder {
     }
 
     fn dimensions(&self) -> u32 {
-        DIMENSIONS as u32
+        DIMENSIONS.into()
     }
 
     async fn embed(&self, texts: Vec<String>, purpose: Purpose) -> Result<Vec<Embedded>, ModelFault> {
@@ -104,7 +104,8 @@ impl Embedder for WordEmbedder {
                 let cause = anyhow::anyhow!("told to be down");
                 return Err(ModelFault::ProviderUnavailable { provider: "test".to_owned(), cause });
             }
-            if let Some(error) = self.faults.lock().expect("nobody panics here").pop_front() {
+            let fault = self.faults.lock().expect("nobody panics here").pop_front();
+            if let Some(error) = fault {
                 return Err(error);
             }
         }
@@ -142,13 +143,14 @@ fn note(log: &PathBuf, texts: &[String]) {
 
 /// The vector of a text: a count of its words by hash, of length one.
 pub fn embed(text: &str) -> Embedded {
-    let mut vector = vec![0.0_f32; DIMENSIONS];
+    let mut vector = vec![0.0_f32; DIMENSIONS.into()];
     let mut tokens = 0;
     for word in text.split_whitespace() {
         let hash = word.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte.to_ascii_lowercase())).wrapping_mul(0x0100_0000_01b3)
         });
-        vector[(hash % DIMENSIONS as u64) as usize] += 1.0;
+        let place = u8::try_from(hash % u64::from(DIMENSIONS)).expect("below it");
+        vector[usize::from(place)] += 1.0;
         tokens += 1;
     }
     let norm = vector.iter().map(|x| x * x).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);

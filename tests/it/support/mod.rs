@@ -9,6 +9,7 @@ pub mod holder;
 pub mod kinds;
 pub mod raw;
 pub mod refusal;
+pub mod snapshot;
 pub mod vectors;
 pub mod wait;
 pub mod watch;

@@ -1,8 +1,11 @@
 //! What holds for every refusal: a code, the field, one sentence, no leak, and nothing written or logged as a fault of ours.
 
+use std::cell::RefCell;
+
 use serde_json::{Value as Json, json};
 
 use super::TestApp;
+use super::snapshot::assert_kept;
 use super::watch::Watch;
 
 /// Rows of everything that a caller can make.
@@ -22,12 +25,14 @@ pub struct Refusals<'a> {
     app: &'a TestApp,
     watch: Watch,
     rows: i64,
+    /// Code and message of each, those that are alike once.
+    told: RefCell<Vec<String>>,
 }
 
 impl<'a> Refusals<'a> {
     /// Over an application with nothing left to do.
     pub async fn of(app: &'a TestApp) -> Self {
-        Self { app, watch: Watch::this_thread(), rows: app.database.number(ROWS).await }
+        Self { app, watch: Watch::this_thread(), rows: app.database.number(ROWS).await, told: RefCell::default() }
     }
 
     /// Sends each, and checks its refusal.
@@ -46,7 +51,16 @@ impl<'a> Refusals<'a> {
             assert!(message.starts_with(field) && !message.ends_with('.') && message.len() < 600, "{shown}");
             assert!(["got ", "expected "].iter().all(|word| message.matches(word).count() <= 1), "{shown}");
             assert!(!LEAKS.iter().any(|leak| message.contains(leak)), "{shown}");
+            let (told, mut before) = (format!("{code} {message}"), self.told.borrow_mut());
+            if !before.contains(&told) {
+                before.push(told);
+            }
         }
+    }
+
+    /// Compares all that was told so far with the snapshot of this name.
+    pub fn are_kept_as(&self, name: &str) {
+        assert_kept(name, &self.told.borrow().join("\n"), &[]);
     }
 
     /// Checks that nothing was written, and nothing logged as a fault of ours.

@@ -1,4 +1,4 @@
-//! Worker processes that a test may kill: this test binary started again, as [`worker_process`].
+//! Worker processes that a test may kill: this test binary started again, as [`entry_of_a_worker`].
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -39,7 +39,7 @@ impl WorkerProcess<'_> {
     /// Starts it over a database.
     pub fn start_over(&self, url: &str) -> Running {
         let mut command = Command::new(std::env::current_exe().expect("this binary"));
-        command.args(["support::worker::worker_process", "--exact", "--nocapture"]).env(DATABASE, url);
+        command.args(["support::worker::entry_of_a_worker", "--exact", "--ignored", "--nocapture"]).env(DATABASE, url);
         if self.with_kinds {
             command.env(KINDS, "");
         }
@@ -80,10 +80,11 @@ impl Drop for Running {
     }
 }
 
-/// Nothing in a normal test run. Started by [`WorkerProcess::start`]: workers, until killed.
+/// Not a test: workers until killed, for [`WorkerProcess::start`].
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn worker_process() {
-    let Ok(url) = std::env::var(DATABASE) else { return };
+#[ignore = "runs for ever; other tests start it in a process of its own"]
+async fn entry_of_a_worker() {
+    let url = std::env::var(DATABASE).expect("started by another test");
     let embedder = WordEmbedder {
         log: std::env::var_os(LOG).map(Into::into),
         hang_after: std::env::var(HANG_AFTER).ok().and_then(|calls| calls.parse().ok()),

@@ -1,6 +1,6 @@
 //! Following runs to their end over one socket, which is made again when it drops.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::json;
@@ -39,7 +39,7 @@ pub(super) struct Follower {
 /// Where a follower stands; outlives its sockets.
 struct Following {
     /// By id, which is also the id of the subscription.
-    open: HashMap<String, OpenRun>,
+    open: BTreeMap<String, OpenRun>,
     accepted: mpsc::Receiver<OpenRun>,
     more_may_come: bool,
     /// Sockets in a row that brought no event.
@@ -55,7 +55,7 @@ struct Data {
 impl Follower {
     /// Follows all runs that are accepted, until no more can come and all have ended.
     pub async fn follow(self, accepted: mpsc::Receiver<OpenRun>) -> Result<(), ClientError> {
-        let mut following = Following { open: HashMap::new(), accepted, more_may_come: true, vain: 0 };
+        let mut following = Following { open: BTreeMap::new(), accepted, more_may_come: true, vain: 0 };
         // No socket before there is a run: an ingest where nothing is new needs none.
         while following.wait_for_work().await {
             match self.follow_over_one_socket(&mut following).await {

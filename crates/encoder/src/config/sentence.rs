@@ -57,6 +57,7 @@ impl Sentence {
 }
 
 /// A length within the positions.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between two whole numbers of that type")]
 fn shorter(name: &str, length: f64, positions: usize) -> Result<usize, Mismatch> {
     if length <= SPECIAL_TOKENS as f64 {
         return Err((format!("{name} {length}"), format!("more than {SPECIAL_TOKENS}")));

@@ -198,6 +198,7 @@ mod tests {
                 let expected = match then {
                     Then::Replace => sum,
                     Then::Add => sum + f64::from(before.range(row..row + 1)[output]),
+                    #[expect(clippy::cast_possible_truncation, reason = "what is compared has no more digits")]
                     Then::Gelu => f64::from(Isa::Portable.run(Gelu(sum as f32))),
                 };
                 error = error.max((f64::from(out.range(row..row + 1)[output]) - expected).abs());

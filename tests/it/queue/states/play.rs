@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use serde_json::json;
 use uuid::Uuid;
 use vectorforge::backoff::Backoff;
@@ -95,7 +95,7 @@ impl Table<'_> {
     }
 
     async fn enqueue(&mut self, is_later: bool) {
-        let now = Utc::now();
+        let now = self.app.app.now();
         let run_at = if is_later { now + TimeDelta::hours(1) } else { now };
         let new = NewJob { run_at, ..NewJob::new("ingest", "test", (1, json!({})), MAX_ATTEMPTS, now) };
         self.jobs.push(Job::new(new.id, is_later, MAX_ATTEMPTS.cast_signed()));
@@ -200,7 +200,7 @@ impl Table<'_> {
                 queue::steps::finish_step(&tx, lease, name, json!(1), Some("second")).await?
             }
             Call::WaitForProvider { is_over, .. } => {
-                let until = Utc::now() + TimeDelta::hours(if is_over { -1 } else { 1 });
+                let until = self.app.app.now() + TimeDelta::hours(if is_over { -1 } else { 1 });
                 let failed = Failed { code: "RATE_LIMITED", message: "slow down", stage: None };
                 queue::postpone(&tx, lease, until, failed).await?;
             }
