@@ -102,7 +102,8 @@ async fn a_unique_key_admits_one_unfinished_job() {
     let enqueue = async |key| {
         let tx = store.begin().await.expect("begins");
         let unique = Uniqueness::while_unfinished();
-        let enqueued = queue::enqueue_unique(&tx, DEFAULT_TENANT, new_job(&app, Some(key)), &unique).await.expect("enqueues");
+        let enqueued =
+            queue::enqueue_unique(&tx, DEFAULT_TENANT, new_job(&app, Some(key)), &unique).await.expect("enqueues");
         tx.commit().await.expect("commits");
         enqueued
     };
@@ -126,7 +127,8 @@ async fn a_key_is_held_over_the_states_and_the_time_that_the_caller_chooses() {
     let store = &app.app.store;
     let enqueue = async |unique: &Uniqueness| {
         let tx = store.begin().await.expect("begins");
-        let enqueued = queue::enqueue_unique(&tx, DEFAULT_TENANT, new_job(&app, Some("a")), unique).await.expect("enqueues");
+        let enqueued =
+            queue::enqueue_unique(&tx, DEFAULT_TENANT, new_job(&app, Some("a")), unique).await.expect("enqueues");
         tx.commit().await.expect("commits");
         enqueued
     };
