@@ -310,6 +310,7 @@ fn a_damaged_graph_is_an_error_that_names_it_and_never_a_panic() {
 /// benches/embed_rivals/export.py as `model.onnx`.
 #[tokio::test]
 #[ignore = "needs a model that is not in the repository"]
+#[expect(clippy::print_stdout, reason = "it measures")]
 async fn all_minilm_l6_v2_gives_the_vectors_of_our_own_encoder() {
     let dir = PathBuf::from(std::env::var_os("ONNX_MINILM_DIR").expect("ONNX_MINILM_DIR is set"));
     let began = Instant::now();

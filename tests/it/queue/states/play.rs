@@ -197,7 +197,7 @@ impl Table<'_> {
         match *call {
             Call::SetProgress { done, .. } => queue::set_progress(&tx, lease, done, 5, "chunks").await?,
             Call::FinishStep { name, .. } => {
-                queue::steps::finish_step(&tx, lease, name, json!(1), Some("second")).await?
+                queue::steps::finish_step(&tx, lease, name, json!(1), Some("second")).await?;
             }
             Call::WaitForProvider { is_over, .. } => {
                 let until = self.app.app.now() + TimeDelta::hours(if is_over { -1 } else { 1 });
