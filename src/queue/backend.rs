@@ -14,6 +14,7 @@ use apalis_core::task::Task;
 use apalis_core::worker::context::WorkerContext;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::layer::util::Identity;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use super::lease::Claim;
@@ -22,7 +23,7 @@ use super::take::take;
 use super::worker::Worker;
 use super::{ActiveJob, Kinds, queues};
 use crate::causes::warn_of;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::lock::lock;
 use crate::store::Store;
 use crate::store::listen::{JOB_EVENTS_CHANNEL, JOBS_CHANNEL, Signals, Waiter};
@@ -121,7 +122,15 @@ impl JobSource {
         let after_tenant = *lock(&self.last_tenant);
         let Leases { holder, duration: lease, .. } = self.leases;
         let claim = Claim { queue: self.queue, holder, lease, limit: slots.len(), after_tenant };
-        let rows = take(&self.store, claim).await?;
+        let (store, taking) = (self.store.clone(), self.leases.taking().await);
+        // In a task of its own: a statement that has been sent takes jobs also where nobody waits for it any more, and they
+        // would be given back too early.
+        let take = async move {
+            let _taking = taking;
+            take(&store, claim).await
+        };
+        let taken = tokio::spawn(take.in_current_span()).await;
+        let rows = taken.map_err(|panic| Error::internal("take jobs", panic))??;
         if let Some(last) = rows.last() {
             *lock(&self.last_tenant) = last.tenant_id;
         }

@@ -41,8 +41,9 @@ impl Crew {
         tasks.spawn_draining("ends", ends);
         tasks.spawn("due", due::promote(store.clone(), self.signals.clone(), settings.poll));
         tasks.spawn("leases", leases.clone().keep(store.clone(), self.signals, settings.heartbeat, card));
-        tasks.on_stop(leave(store, leases.holder));
-        leases.holder
+        let holder = leases.holder;
+        tasks.on_stop(leave(store, leases));
+        holder
     }
 }
 
@@ -55,7 +56,9 @@ fn card(id: Uuid, queues: &[Queue]) -> WorkerCard {
 }
 
 /// Leases of jobs that could not end in time go to other processes at once.
-async fn leave(store: Store, holder: Uuid) {
+async fn leave(store: Store, leases: Leases) {
+    let holder = leases.holder;
+    let _nobody_takes = leases.no_more_taking().await;
     match leases::give_back(store.db(), holder).await {
         Ok(0) => {}
         Ok(given) => tracing::info!(given, "unfinished jobs were given back"),

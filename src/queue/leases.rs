@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement};
+use tokio::sync::{OwnedRwLockReadGuard, RwLock, RwLockWriteGuard};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -30,6 +31,8 @@ pub(super) struct Leases {
     pub duration: Duration,
     stop: CancellationToken,
     held: Arc<Mutex<HashMap<(Uuid, Uuid), Held>>>,
+    /// Shared by all who take jobs; alone has it who gives leases back.
+    taking: Arc<RwLock<()>>,
 }
 
 /// How who works under a lease is told to give up.
@@ -42,7 +45,17 @@ struct Held {
 impl Leases {
     /// No lease yet. `stop` cancelled cancels all jobs.
     pub fn new(duration: Duration, stop: CancellationToken) -> Self {
-        Self { holder: Uuid::now_v7(), duration, stop, held: Arc::default() }
+        Self { holder: Uuid::now_v7(), duration, stop, held: Arc::default(), taking: Arc::default() }
+    }
+
+    /// Kept by who takes jobs until the database has answered; waits for ever once leases are given back.
+    pub(super) async fn taking(&self) -> OwnedRwLockReadGuard<()> {
+        self.taking.clone().read_owned().await
+    }
+
+    /// Waits until nobody takes jobs; while it is kept, nobody begins to.
+    pub(super) async fn no_more_taking(&self) -> RwLockWriteGuard<'_, ()> {
+        self.taking.write().await
     }
 
     /// Notes a job taken, to be told when its lease is lost or the process stops.
