@@ -35,7 +35,7 @@ pub fn text(field: &str, value: String, least: usize, most: usize) -> Result<Str
     Ok(value)
 }
 
-/// As [`text`], where something was given.
+/// As [`text()`], where something was given.
 pub fn optional_text(field: &str, value: Option<String>, least: usize, most: usize) -> Result<Option<String>> {
     value.map(|value| text(field, value, least, most)).transpose()
 }
