@@ -1,16 +1,20 @@
 //! Every setting, declared once: name, type, what is expected, default and the reason for it.
 
+mod providers;
+
 use std::path::PathBuf;
 use std::time::Duration;
+
+pub use providers::*;
 
 use crate::choice::{LlmProvider, LogFormat, LogLevel};
 use crate::kind::{
     bytes, choice, cron, database_url, decimal, flag, host, hosts, log_filter, millis, origins, path, paths, port,
-    prompt, seconds, secret, secret_url, whole,
+    prompt, seconds, secret_url, whole,
 };
 use crate::machine::Machine;
 use crate::reader::{Reader, settings};
-use crate::secret::{Secret, SecretUrl};
+use crate::secret::SecretUrl;
 use crate::unread::Unread;
 use crate::web::{HostRule, Origin};
 
@@ -281,63 +285,6 @@ settings! {
         pub provider: Option<LlmProvider> = choice().optional(),
         /// How freely the model words its answers; low, because answers keep to their sources.
         pub temperature: f64 = decimal(0.0..=2.0).or(0.2),
-    }
-}
-
-settings! {
-    /// Services outside; a key is used only where its provider is chosen.
-    pub struct ProvidersSettings["providers"] {}
-    with {
-        /// `providers.openai.*`
-        pub openai: OpenAiSettings,
-        /// `providers.anthropic.*`
-        pub anthropic: AnthropicSettings,
-        /// `providers.cohere.*`
-        pub cohere: CohereSettings,
-        /// `providers.voyage.*`
-        pub voyage: VoyageSettings,
-        /// `providers.google.*`
-        pub google: GoogleSettings,
-    }
-}
-
-settings! {
-    /// OpenAI.
-    pub struct OpenAiSettings["providers.openai"] {
-        /// API key, used when OpenAI embeds or generates.
-        pub api_key: Option<Secret> = secret().alias(&["OPENAI_API_KEY"]).optional(),
-    }
-}
-
-settings! {
-    /// Anthropic.
-    pub struct AnthropicSettings["providers.anthropic"] {
-        /// API key, used when Anthropic generates.
-        pub api_key: Option<Secret> = secret().alias(&["ANTHROPIC_API_KEY"]).optional(),
-    }
-}
-
-settings! {
-    /// Cohere.
-    pub struct CohereSettings["providers.cohere"] {
-        /// API key, used when Cohere embeds or generates.
-        pub api_key: Option<Secret> = secret().alias(&["COHERE_API_KEY", "CO_API_KEY"]).optional(),
-    }
-}
-
-settings! {
-    /// Voyage.
-    pub struct VoyageSettings["providers.voyage"] {
-        /// API key, used when Voyage embeds.
-        pub api_key: Option<Secret> = secret().alias(&["VOYAGE_API_KEY"]).optional(),
-    }
-}
-
-settings! {
-    /// Google.
-    pub struct GoogleSettings["providers.google"] {
-        /// API key, used when Google embeds or generates.
-        pub api_key: Option<Secret> = secret().alias(&["GOOGLE_API_KEY", "GEMINI_API_KEY"]).optional(),
     }
 }
 
