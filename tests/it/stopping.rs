@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
 use serde_json::{Value as Json, json};
+use sqlx::{Connection, PgConnection};
+use tokio::net::TcpStream;
 use vectorforge::process;
 
 use crate::support::app::TestAppBuilder;
@@ -84,6 +86,39 @@ async fn a_process_that_stops_gives_the_job_back_and_stops_its_thread() {
     assert_ends(&holder).await;
 }
 
+/// Lets no job be taken while somebody holds the gate: the statement that takes it waits in the database.
+const GATE: &str = "
+    CREATE FUNCTION pass_gate() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        PERFORM pg_advisory_xact_lock(1);
+        RETURN NEW;
+    END $$;
+    CREATE TRIGGER gate BEFORE UPDATE ON jobs FOR EACH ROW WHEN (NEW.state = 'RUNNING') EXECUTE FUNCTION pass_gate()";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_a_process_was_taking_when_it_stopped_is_given_back() {
+    let app = TestApp::builder().without_workers().start().await;
+    let collection = app.collection("docs").await;
+    app.ingest(&collection, json!([{ "source": { "text": "words" } }])).await;
+    app.database.execute(GATE).await;
+    let mut gate = PgConnection::connect(&app.database.url).await.expect("the test database answers");
+    sqlx::query("SELECT pg_advisory_lock(1)").execute(&mut gate).await.expect("nobody else holds it");
+
+    let database = app.database.clone();
+    let app = TestApp::builder().database(database.clone()).start().await;
+    let waits = "SELECT count(*) FROM pg_locks JOIN pg_database AS d ON d.oid = database
+        WHERE d.datname = current_database() AND locktype = 'advisory' AND objid = 1 AND NOT granted";
+    until("the job to be taken", async || (database.number(waits).await == 1).then_some(())).await;
+    let address = app.address.clone();
+    let stopped = tokio::spawn(app.shut_down());
+    until("it to stop", async || TcpStream::connect(&address).await.is_err().then_some(())).await;
+    gate.close().await.expect("the gate opens");
+    stopped.await.expect("no panic");
+    until("the job to be taken or left", async || (database.number(waits).await == 0).then_some(())).await;
+    let states = "SELECT concat_ws(' ', state, lease_holder) FROM jobs";
+    assert_eq!(database.texts(states).await, ["PENDING"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_stops_waits_for_the_batch_that_is_embedded_and_keeps_its_vectors() {
     let embedder = Arc::new(WordEmbedder::default());
@@ -96,7 +131,7 @@ async fn a_process_that_stops_waits_for_the_batch_that_is_embedded_and_keeps_its
     until("a batch to be embedded", async || (embedder.calls.load(SeqCst) == 1).then_some(())).await;
     let address = app.address.clone();
     let stopped = tokio::spawn(app.shut_down());
-    until("it to stop", async || tokio::net::TcpStream::connect(&address).await.is_err().then_some(())).await;
+    until("it to stop", async || TcpStream::connect(&address).await.is_err().then_some(())).await;
     embedder.gate.open();
     let database = stopped.await.expect("no panic");
     assert_eq!(database.number("SELECT count(*) FROM embeddings").await, 2, "the batch under way");
